@@ -1,0 +1,56 @@
+"""Build of the one extension module, ``pool._fastpool``.
+
+Everything else about the package is in ``pyproject.toml``.  Switches, all environment
+variables, all off by default:
+
+* ``FASTPOOL_DEBUG=1``      no optimisation, assertions on, debug symbols
+* ``FASTPOOL_SANITIZE=address,undefined``   compile and link with these sanitizers
+* ``FASTPOOL_TRACE=1``      line tracing for coverage of the core
+* ``FASTPOOL_WERROR=1``     compiler warnings are errors (CI)
+"""
+
+import os
+import sys
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+DEBUG = os.environ.get("FASTPOOL_DEBUG") == "1"
+SANITIZE = os.environ.get("FASTPOOL_SANITIZE", "")
+TRACE = os.environ.get("FASTPOOL_TRACE") == "1"
+WERROR = os.environ.get("FASTPOOL_WERROR") == "1"
+
+
+def compiler_flags() -> tuple[list[str], list[str]]:
+    """Return (compile, link) flags for this platform and the switches above."""
+    if sys.platform == "win32":
+        return (["/O2", "/W3"], ["ws2_32.lib"])
+    compile_flags = ["-O0", "-g", "-UNDEBUG"] if DEBUG else ["-O3"]
+    compile_flags += ["-std=c11", "-fno-strict-aliasing", "-Wall", "-Wno-unused-function"]
+    link_flags: list[str] = []
+    if WERROR:
+        compile_flags.append("-Werror")
+    if SANITIZE:
+        compile_flags += [f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer", "-g"]
+        link_flags.append(f"-fsanitize={SANITIZE}")
+    return compile_flags, link_flags
+
+
+compile_args, link_args = compiler_flags()
+
+setup(
+    ext_modules=cythonize(
+        [
+            Extension(
+                "pool._fastpool",
+                ["src/_fastpool.pyx"],
+                include_dirs=["src/_fastpool"],
+                define_macros=[("CYTHON_TRACE_NOGIL", "1")] if TRACE else [],
+                extra_compile_args=compile_args,
+                extra_link_args=link_args,
+            )
+        ],
+        build_dir="build/cython",
+        compiler_directives={"linetrace": TRACE},
+    )
+)
