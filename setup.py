@@ -11,6 +11,7 @@ variables, all off by default:
 
 import os
 import sys
+from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
@@ -24,7 +25,8 @@ WERROR = os.environ.get("FASTPOOL_WERROR") == "1"
 def compiler_flags() -> tuple[list[str], list[str]]:
     """Return (compile, link) flags for this platform and the switches above."""
     if sys.platform == "win32":
-        return (["/O2", "/W3"], ["ws2_32.lib"])
+        compile_flags = ["/Od", "/Zi", "/W3"] if DEBUG else ["/O2", "/W3"]
+        return (compile_flags + ["/WX"] * WERROR, ["ws2_32.lib"])
     compile_flags = ["-O0", "-g", "-UNDEBUG"] if DEBUG else ["-O3"]
     compile_flags += ["-std=c11", "-fno-strict-aliasing", "-Wall", "-Wno-unused-function"]
     link_flags: list[str] = []
@@ -36,7 +38,22 @@ def compiler_flags() -> tuple[list[str], list[str]]:
     return compile_flags, link_flags
 
 
+def flags_changed(flags: str) -> bool:
+    """Return whether the last build in this tree used other flags, and note these.
+
+    Neither Cython nor the compiler step sees a change of switches: without this a plain
+    build after a sanitizer build would keep the sanitized objects.
+    """
+    note = Path("build", "flags.txt")
+    changed = note.exists() and note.read_text() != flags
+    note.parent.mkdir(exist_ok=True)
+    note.write_text(flags)
+    return changed
+
+
 compile_args, link_args = compiler_flags()
+rebuild = flags_changed(f"{compile_args} {link_args} {TRACE}")
+parts = sorted(str(part) for pattern in ("*.pxi", "*.h") for part in Path("src").rglob(pattern))
 
 setup(
     ext_modules=cythonize(
@@ -45,6 +62,7 @@ setup(
                 "pool._fastpool",
                 ["src/_fastpool.pyx"],
                 include_dirs=["src/_fastpool"],
+                depends=parts,
                 define_macros=[("CYTHON_TRACE_NOGIL", "1")] if TRACE else [],
                 extra_compile_args=compile_args,
                 extra_link_args=link_args,
@@ -52,5 +70,7 @@ setup(
         ],
         build_dir="build/cython",
         compiler_directives={"linetrace": TRACE},
-    )
+        force=rebuild,
+    ),
+    options={"build_ext": {"force": rebuild}},
 )
