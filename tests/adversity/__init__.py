@@ -1,0 +1,1 @@
+"""Servers that misbehave, and what each misbehaviour must lead to."""

@@ -1,0 +1,124 @@
+"""Fixtures of the whole suite: the implementation by name, real servers, hard limits.
+
+`impl` runs a test on urllib3 and on pool; `subject` on pool alone.  FASTPOOL_TEST_IMPL
+chooses others by name; FASTPOOL_REQUIRE_PROGRAMS=1 turns what is missing into failures.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import itertools
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+if str(ROOT) not in sys.path:  # `tests.support` must be importable from any directory
+    sys.path.insert(0, str(ROOT))
+
+from tests.support import implementations, programs  # noqa: E402  (needs the path above)
+
+LIMIT_SECONDS = 60  # for a test that sets no limit of its own
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "slow: takes seconds by nature (time limits, large bodies)")
+    config.addinivalue_line("markers", "leaks: measures memory in a process of its own")
+    if not faulthandler.is_enabled():
+        faulthandler.enable()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.pluginmanager.hasplugin("timeout"):
+        return
+    for item in items:
+        if item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(LIMIT_SECONDS))
+
+
+def implementation(name: str) -> ModuleType:
+    try:
+        return implementations.load(name)
+    except ImportError as error:
+        programs.unavailable(f"{name} is not importable: {error}")
+
+
+@pytest.fixture(params=implementations.selected(), scope="session")
+def impl(request: pytest.FixtureRequest) -> ModuleType:
+    """The implementation as a module: each test runs once per name."""
+    return implementation(request.param)
+
+
+@pytest.fixture(scope="session")
+def subject() -> ModuleType:
+    """Our own implementation, for promises that urllib3 does not make."""
+    return implementation(implementations.subject())
+
+
+@pytest.fixture(scope="session")
+def both() -> dict[str, ModuleType]:
+    """urllib3 and the subject, for tests that compare their answers."""
+    return {name: implementation(name) for name in implementations.NAMES}
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    pytest.importorskip("trustme") if not programs.required() else None
+    from tests.support.certificates import Certificates
+
+    return Certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="session")
+def nginx(tmp_path_factory: pytest.TempPathFactory, certificates: Any) -> Iterator[Any]:
+    from tests.support import nginx as module
+
+    program = programs.need_program("nginx")
+    server = module.start(program, tmp_path_factory.mktemp("nginx"), certificates)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def echo() -> Iterator[Any]:
+    """The standard library's server, threaded, keep-alive, HTTP/1.1."""
+    from tests.support.echo import echo_server
+
+    with echo_server() as server:
+        yield server
+
+
+@pytest.fixture
+def scripted() -> Iterator[Callable[..., Any]]:
+    """`scripted(script, script, ..., context=None)` starts a server that stops with the test."""
+    from tests.support.scripted import ScriptedServer
+
+    servers: list[ScriptedServer] = []
+
+    def start(*scripts: Any, context: Any = None) -> ScriptedServer:
+        servers.append(ScriptedServer(scripts, context))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+_tokens = itertools.count(1)
+
+
+@pytest.fixture
+def token() -> Callable[[], str]:
+    """A new token at every call, never the same twice in a session."""
+    return lambda: f"t{next(_tokens):06d}"
+
+
+@pytest.fixture
+def manager(impl: ModuleType) -> Iterator[Any]:
+    """A manager of the implementation under test, cleared afterwards."""
+    with impl.PoolManager(timeout=10) as made:
+        yield made

@@ -1,0 +1,1 @@
+"""A manager that lived before a fork."""

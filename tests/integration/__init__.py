@@ -1,0 +1,1 @@
+"""The client surface on real servers."""

@@ -1,0 +1,1 @@
+"""Peak memory of streamed and preloaded bodies."""

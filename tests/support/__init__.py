@@ -1,0 +1,1 @@
+"""What the tests stand on: servers, certificates, counters; no test in here."""

@@ -1,0 +1,68 @@
+"""What a process holds: descriptors, threads and memory, read from /proc."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+HAVE_PROC = Path("/proc/self/fd").is_dir()
+STATUS = Path("/proc/self/status")
+KIB = 1024
+MIB = 1024 * KIB
+
+
+def open_sockets() -> dict[int, str]:
+    """Descriptor -> link target of every socket of this process ({} without /proc)."""
+    found = {}
+    for name in os.listdir("/proc/self/fd") if HAVE_PROC else ():
+        try:
+            target = os.readlink(f"/proc/self/fd/{name}")
+        except OSError:  # closed since, or the listing's own descriptor
+            continue
+        if target.startswith("socket:"):
+            found[int(name)] = target
+    return found
+
+
+def open_descriptors() -> int:
+    return len(os.listdir("/proc/self/fd")) if HAVE_PROC else 0
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 3.0) -> bool:
+    """Poll until the condition holds; False when it never did."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.005)
+    return True
+
+
+@contextmanager
+def no_new_sockets(seconds: float = 3.0) -> Iterator[None]:
+    """Fail unless every socket opened inside is closed soon after the block.
+
+    There is no garbage collection in here on purpose: what needs one to be closed has leaked.
+    """
+    before = set(open_sockets().values())
+    yield
+    if not wait_until(lambda: set(open_sockets().values()) <= before, seconds):
+        left = {fd: target for fd, target in open_sockets().items() if target not in before}
+        raise AssertionError(f"sockets left open: {left}")
+
+
+def memory(field: str) -> int:
+    """Bytes of one field of /proc/self/status, as VmRSS (now) or VmHWM (peak)."""
+    match = re.search(rf"^{field}:\s+(\d+) kB", STATUS.read_text(), re.M)
+    if match is None:
+        raise LookupError(field)
+    return int(match[1]) * KIB
+
+
+def reset_peak() -> None:
+    """Let VmHWM start again at VmRSS (proc(5), clear_refs value 5)."""
+    Path("/proc/self/clear_refs").write_text("5")

@@ -1,0 +1,1 @@
+"""Threads sharing one manager."""
