@@ -38,21 +38,19 @@ def compiler_flags() -> tuple[list[str], list[str]]:
     return compile_flags, link_flags
 
 
-def flags_changed(flags: str) -> bool:
-    """Return whether the last build in this tree used other flags, and note these.
+def flags_note(flags: str) -> str:
+    """Return a file that is newer than all objects when the last build here used other flags.
 
-    Neither Cython nor the compiler step sees a change of switches: without this a plain
-    build after a sanitizer build would keep the sanitized objects.
+    Without it a plain build after a sanitizer build would keep the sanitized objects.
     """
     note = Path("build", "flags.txt")
-    changed = note.exists() and note.read_text() != flags
-    note.parent.mkdir(exist_ok=True)
-    note.write_text(flags)
-    return changed
+    if not note.exists() or note.read_text() != flags:
+        note.parent.mkdir(exist_ok=True)
+        note.write_text(flags)
+    return str(note)
 
 
 compile_args, link_args = compiler_flags()
-rebuild = flags_changed(f"{compile_args} {link_args} {TRACE}")
 parts = sorted(str(part) for pattern in ("*.pxi", "*.h") for part in Path("src").rglob(pattern))
 
 setup(
@@ -62,15 +60,13 @@ setup(
                 "pool._fastpool",
                 ["src/_fastpool.pyx"],
                 include_dirs=["src/_fastpool"],
-                depends=parts,
+                depends=[*parts, flags_note(f"{compile_args} {link_args} {TRACE}")],
                 define_macros=[("CYTHON_TRACE_NOGIL", "1")] if TRACE else [],
                 extra_compile_args=compile_args,
                 extra_link_args=link_args,
             )
         ],
-        build_dir="build/cython",
+        build_dir="build/cython-trace" if TRACE else "build/cython",
         compiler_directives={"linetrace": TRACE},
-        force=rebuild,
-    ),
-    options={"build_ext": {"force": rebuild}},
+    )
 )
