@@ -175,7 +175,8 @@ def print_table(found: list[Contestant]) -> None:
     for title, cells in rows:
         print(f"{title:<22}" + "".join(f"{cell:>20}" for cell in cells))
     if len(found) == 2:
-        print(f"\nfastpool made {found[0].rate / found[1].rate:.1f} times as many requests per second")
+        ratio = found[0].rate / found[1].rate
+        print(f"\nfastpool made {ratio:.1f} times as many requests per second")
     else:
         print("\nurllib3 is not installed: nothing to compare with")
 

@@ -185,7 +185,7 @@ class Output:
 
     def write(self, data: bytes) -> None:
         if self._file is None:
-            # noqa: the file lives as long as this object, see close().
+            # SIM115: the file lives as long as this object, see close().
             self._file = open(self.path, "wb") if self.path else sys.stdout.buffer  # noqa: SIM115
         if not self.path and b"\0" in data and sys.stdout.isatty():
             raise Failure("the body is binary and stdout is a terminal: use -o FILE")
