@@ -1,0 +1,1 @@
+"""Optional parts: each module needs a package that fastpool itself does not."""

@@ -1,0 +1,289 @@
+"""One SSLContext per TLS configuration, shared by all connections that use it.
+
+A context with the system's CA bundle takes about 50 ms to build and a megabyte of memory.
+A shared context is never changed: what used to be set on it per connection (verify mode,
+host name check, certificates, ALPN) is part of its key. Contexts of the caller stay out.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import os
+import ssl
+import threading
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from . import ssl_
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    # Has the signature of create_urllib3_context().
+    ContextFactory = Callable[..., ssl.SSLContext]
+
+
+class TLSConfig(NamedTuple):
+    """Everything a caller can say about a context; resolved constants, paths as given.
+
+    `check_hostname` is False where the connection compares a fingerprint, another
+    name or none, and with pyOpenSSL.
+    """
+
+    cert_reqs: int = ssl.CERT_REQUIRED
+    check_hostname: bool = True
+    ssl_version: int | None = None
+    ssl_minimum_version: int | None = None
+    ssl_maximum_version: int | None = None
+    options: int | None = None
+    ciphers: str | None = None
+    verify_flags: int | None = None
+    ca_certs: str | None = None
+    ca_cert_dir: str | None = None
+    ca_cert_data: str | bytes | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+    key_password: str | None = None
+
+    def __repr__(self) -> str:
+        shown = self._asdict()
+        if self.key_password is not None:
+            shown["key_password"] = "..."
+        return f"TLSConfig({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+
+
+class _Entry:
+    """A context, and how it and its files looked when it was made."""
+
+    __slots__ = ("context", "files", "keylog", "seal", "used")
+
+    def __init__(self, context: ssl.SSLContext, files: _Stamps, used: int) -> None:
+        self.context = context
+        self.files = files
+        self.keylog = _keylog_identity()
+        self.seal = _seal(context)
+        self.used = used
+
+    def is_fresh(self, files: _Stamps) -> bool:
+        return (
+            self.files == files
+            and self.keylog == _keylog_identity()
+            and self.seal == _seal(self.context)
+        )
+
+
+class _State:
+    """All that changes; replaced as a whole in a forked child.
+
+    The parent's contexts go too: another thread may have held one of OpenSSL's locks
+    inside them at the fork, and nobody releases it in the child.
+    """
+
+    __slots__ = ("building", "clock", "entries", "lock", "pid")
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.entries: dict[Any, _Entry] = {}
+        self.building: dict[Any, Any] = {}  # key -> lock of the thread that builds it
+        self.clock = itertools.count()
+        # Re-entrant: a signal handler or finaliser may connect while we hold it.
+        self.lock = threading.RLock()
+
+
+class ContextCache:
+    """At most `maxsize` contexts, the least recently used dropped first.
+
+    Safe for threads: a hit takes no lock, and threads that miss the same
+    configuration build it once. Empty in a forked child. Copies and pickles
+    are empty caches of the same size.
+    """
+
+    def __init__(self, maxsize: int = 32) -> None:
+        self._maxsize = maxsize
+        self._state = _State()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._maxsize,)
+
+    def get(self, config: TLSConfig, factory: ContextFactory | None = None) -> ssl.SSLContext:
+        """A context that is ready for ``wrap_socket``; not to be changed.
+
+        `factory` makes the bare context (default: ``create_urllib3_context``). Built
+        anew when a CA, certificate or key file has another inode, size or time, and
+        when someone changed the cached one. Raises what building raises.
+        """
+        if factory is None:
+            factory = ssl_.create_urllib3_context
+        key = _key(config, factory)
+        try:
+            hash(key)
+        except TypeError:  # a list or a bytearray, which ssl would take
+            return build_context(config, factory)
+        state = self._state
+        if state.pid != os.getpid():
+            state = self._state = _State()
+        files = _file_stamps(config)
+        entry = state.entries.get(key)
+        if entry is None or not entry.is_fresh(files):
+            return self._build_once(state, key, config, factory)
+        entry.used = next(state.clock)
+        if ssl_._is_pinned(config.ssl_version):
+            ssl_._warn_pinned(stacklevel=2)  # as a context of its own would have
+        return entry.context
+
+    def clear(self) -> None:
+        """Forget all contexts; needed only when files inside a `ca_cert_dir` were rewritten."""
+        self._state = _State()
+
+    def _build_once(
+        self, state: _State, key: Any, config: TLSConfig, factory: ContextFactory
+    ) -> ssl.SSLContext:
+        with state.lock:
+            gate = state.building.setdefault(key, threading.RLock())
+        with gate:
+            # Taken before the files are read: a change meanwhile makes the entry stale.
+            files = _file_stamps(config)
+            entry = state.entries.get(key)
+            if entry is not None and entry.is_fresh(files):  # another thread was faster
+                return entry.context
+            try:
+                context = build_context(config, factory)
+                with state.lock:
+                    state.entries[key] = _Entry(context, files, next(state.clock))
+                    self._evict(state.entries)
+            finally:
+                with state.lock:
+                    state.building.pop(key, None)
+        return context
+
+    def _evict(self, entries: dict[Any, _Entry]) -> None:
+        while len(entries) > self._maxsize:
+            del entries[min(entries, key=lambda key: entries[key].used)]
+
+
+# For connections and pools that belong to no PoolManager.
+default_context_cache = ContextCache()
+
+
+def build_context(config: TLSConfig, factory: ContextFactory) -> ssl.SSLContext:
+    """A new context with all of `config` in it, in the order in which urllib3 sets it up."""
+    asked = {
+        name: value
+        for name in ("options", "ciphers", "verify_flags")
+        if (value := getattr(config, name)) is not None
+    }
+    context = factory(
+        ssl_version=config.ssl_version,
+        ssl_minimum_version=config.ssl_minimum_version,
+        ssl_maximum_version=config.ssl_maximum_version,
+        cert_reqs=config.cert_reqs,
+        **asked,
+    )
+    context.verify_mode = config.cert_reqs  # type: ignore[assignment]
+    if not config.check_hostname:
+        context.check_hostname = False
+    if not _names_ca(config):
+        ssl_._load_default_certs(context)
+    material = (
+        config.ca_certs,
+        config.ca_cert_dir,
+        config.ca_cert_data,
+        config.cert_file,
+        config.key_file,
+        config.key_password,
+    )
+    alpn = tuple(ssl_.ALPN_PROTOCOLS)
+    ssl_._load_material(context, material)
+    setattr(context, ssl_._LOADED, (material, alpn))
+    return context
+
+
+def _names_ca(config: TLSConfig) -> bool:
+    return bool(config.ca_certs or config.ca_cert_dir or config.ca_cert_data)
+
+
+def _key(config: TLSConfig, factory: ContextFactory) -> tuple[Any, ...]:
+    environ = os.environ.get
+    return (
+        # First, so that "x" and b"x", equal in hash, are never compared (python -bb).
+        tuple(map(type, config)),
+        config,
+        factory,
+        ssl_.SSLContext,
+        ssl_.IS_PYOPENSSL,
+        tuple(ssl_.ALPN_PROTOCOLS),
+        environ("SSL_CERT_FILE"),
+        environ("SSL_CERT_DIR"),
+        ssl_._keylog_path(),
+    )
+
+
+# What ssl_wrap_socket() and users can set; reading them costs 5 us against 500 us of handshake.
+_SEALED = (
+    "verify_mode",
+    "check_hostname",
+    "hostname_checks_common_name",
+    "minimum_version",
+    "maximum_version",
+    "options",
+    "verify_flags",
+    ssl_._LOADED,
+)
+
+
+def _seal(context: ssl.SSLContext) -> tuple[object, ...]:
+    return tuple(getattr(context, name, None) for name in _SEALED)
+
+
+# mtime in ns, size, inode of a file; None when there is none. The inode notices a file
+# that was moved into place with its old time.
+_Stamp = tuple[int, int, int] | None
+_Stamps = tuple[_Stamp, ...]
+
+
+def _file_stamps(config: TLSConfig) -> _Stamps:
+    if _names_ca(config):
+        authorities = [config.ca_certs, config.ca_cert_dir]
+    else:
+        authorities = _default_authorities()
+    return tuple(map(_stamp, (*authorities, config.cert_file, config.key_file)))
+
+
+def _stamp(path: str | None) -> _Stamp:
+    if not path:
+        return None
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):  # ValueError: a NUL in the path
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def _default_authorities() -> list[str | None]:
+    """The file and the directories that ``load_default_certs`` reads now."""
+    file_variable, file, directory_variable, directory = _openssl_defaults()
+    directories = os.environ.get(directory_variable, directory).split(os.pathsep)
+    return [os.environ.get(file_variable, file), *directories]
+
+
+@functools.cache
+def _openssl_defaults() -> tuple[str, str, str, str]:
+    paths = ssl.get_default_verify_paths()
+    return (
+        paths.openssl_cafile_env,
+        paths.openssl_cafile,
+        paths.openssl_capath_env,
+        paths.openssl_capath,
+    )
+
+
+def _keylog_identity() -> tuple[int, int] | None:
+    """Device and inode of the key log: a log that was rotated is opened again."""
+    path = ssl_._keylog_path()
+    if not path:
+        return None
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return status.st_dev, status.st_ino
