@@ -8,9 +8,7 @@ from .util.connection import _TYPE_SOCKET_OPTIONS
 from .util.timeout import _DEFAULT_TIMEOUT, _TYPE_TIMEOUT
 from .util.url import Url
 
-_TYPE_BODY = typing.Union[
-    bytes, typing.IO[typing.Any], typing.Iterable[typing.Union[bytes, str]], str
-]
+_TYPE_BODY = bytes | typing.IO[typing.Any] | typing.Iterable[bytes | str] | str
 
 
 class ProxyConfig(typing.NamedTuple):
@@ -18,7 +16,7 @@ class ProxyConfig(typing.NamedTuple):
 
     ssl_context: ssl.SSLContext | None
     use_forwarding_for_https: bool
-    assert_hostname: None | str | typing.Literal[False]
+    assert_hostname: str | typing.Literal[False] | None
     assert_fingerprint: str | None
 
 
@@ -43,7 +41,7 @@ if typing.TYPE_CHECKING:
 
         host: str
         port: int
-        timeout: None | float  # seconds; never the "not given" marker
+        timeout: float | None  # seconds; never the "not given" marker
         blocksize: int
         source_address: tuple[str, int] | None
         socket_options: _TYPE_SOCKET_OPTIONS | None
@@ -112,13 +110,13 @@ if typing.TYPE_CHECKING:
         default_socket_options: typing.ClassVar[_TYPE_SOCKET_OPTIONS]
 
         cert_reqs: int | str | None
-        assert_hostname: None | str | typing.Literal[False]
+        assert_hostname: str | typing.Literal[False] | None
         assert_fingerprint: str | None
         ssl_context: ssl.SSLContext | None
 
         ca_certs: str | None
         ca_cert_dir: str | None
-        ca_cert_data: None | str | bytes
+        ca_cert_data: str | bytes | None
 
         ssl_minimum_version: int | None
         ssl_maximum_version: int | None
@@ -140,13 +138,13 @@ if typing.TYPE_CHECKING:
             proxy: Url | None = None,
             proxy_config: ProxyConfig | None = None,
             cert_reqs: int | str | None = None,
-            assert_hostname: None | str | typing.Literal[False] = None,
+            assert_hostname: str | typing.Literal[False] | None = None,
             assert_fingerprint: str | None = None,
             server_hostname: str | None = None,
             ssl_context: ssl.SSLContext | None = None,
             ca_certs: str | None = None,
             ca_cert_dir: str | None = None,
-            ca_cert_data: None | str | bytes = None,
+            ca_cert_data: str | bytes | None = None,
             ssl_minimum_version: int | None = None,
             ssl_maximum_version: int | None = None,
             ssl_version: int | str | None = None,  # deprecated

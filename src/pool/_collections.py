@@ -230,10 +230,8 @@ class HTTPHeaderDict(MutableMapping[str, str]):
 
     def discard(self, key: str) -> None:
         """Delete a field if it is there."""
-        try:
+        if key in self:
             del self[key]
-        except KeyError:
-            pass
 
     def add(self, key: str, val: str, *, combine: bool = False) -> None:
         """Append a line; ``combine`` joins it to the last line of that name instead."""
@@ -266,7 +264,7 @@ class HTTPHeaderDict(MutableMapping[str, str]):
         elif isinstance(source, Iterable):
             pairs = source
         elif hasattr(source, "keys") and hasattr(source, "__getitem__"):
-            pairs = ((key, source[key]) for key in source.keys())
+            pairs = ((key, source[key]) for key in source.keys())  # noqa: SIM118  # no mapping
         else:
             return
         if type(self).add is HTTPHeaderDict.add:

@@ -14,16 +14,15 @@ if typing.TYPE_CHECKING:
 
 __all__ = ["RequestMethods"]
 
-_TYPE_ENCODE_URL_FIELDS = typing.Union[
-    typing.Sequence[tuple[str, typing.Union[str, bytes]]],
-    typing.Mapping[str, typing.Union[str, bytes]],
-]
+_TYPE_ENCODE_URL_FIELDS = (
+    typing.Sequence[tuple[str, str | bytes]] | typing.Mapping[str, str | bytes]
+)
 
 
 class RequestMethods:
     """Base of PoolManager and the pools; ``headers`` are those of every request."""
 
-    _encode_url_methods = {"DELETE", "GET", "HEAD", "OPTIONS"}
+    _encode_url_methods: typing.ClassVar[set[str]] = {"DELETE", "GET", "HEAD", "OPTIONS"}
 
     def __init__(self, headers: typing.Mapping[str, str] | None = None) -> None:
         self.headers = headers or {}

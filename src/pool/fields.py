@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import typing
 
-_TYPE_FIELD_VALUE = typing.Union[str, bytes]
-_TYPE_FIELD_VALUE_TUPLE = typing.Union[
-    _TYPE_FIELD_VALUE,
-    tuple[str, _TYPE_FIELD_VALUE],
-    tuple[str, _TYPE_FIELD_VALUE, str],
-]
+_TYPE_FIELD_VALUE = str | bytes
+_TYPE_FIELD_VALUE_TUPLE = (
+    _TYPE_FIELD_VALUE | tuple[str, _TYPE_FIELD_VALUE] | tuple[str, _TYPE_FIELD_VALUE, str]
+)
 
 # The order in which a part's headers are written; others follow.
 _LEADING_HEADERS = ("Content-Disposition", "Content-Type", "Content-Location")
@@ -94,13 +92,12 @@ class RequestField:
         self._filename = filename
         self.data = data
         self.headers: dict[str, str | None] = dict(headers) if headers else {}
-        self.header_formatter = format_multipart_header_param
+        self.header_formatter = header_formatter or format_multipart_header_param
         if header_formatter is not None:
             _warn_deprecated(
                 "The 'header_formatter' parameter is deprecated and "
                 "will be removed in urllib3 v3.0."
             )
-            self.header_formatter = header_formatter
 
     @classmethod
     def from_tuples(

@@ -7,13 +7,8 @@ import typing
 
 from .fields import _TYPE_FIELD_VALUE_TUPLE, RequestField
 
-_TYPE_FIELDS_SEQUENCE = typing.Sequence[
-    typing.Union[tuple[str, _TYPE_FIELD_VALUE_TUPLE], RequestField]
-]
-_TYPE_FIELDS = typing.Union[
-    _TYPE_FIELDS_SEQUENCE,
-    typing.Mapping[str, _TYPE_FIELD_VALUE_TUPLE],
-]
+_TYPE_FIELDS_SEQUENCE = typing.Sequence[tuple[str, _TYPE_FIELD_VALUE_TUPLE] | RequestField]
+_TYPE_FIELDS = _TYPE_FIELDS_SEQUENCE | typing.Mapping[str, _TYPE_FIELD_VALUE_TUPLE]
 
 
 def choose_boundary() -> str:

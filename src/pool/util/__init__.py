@@ -13,10 +13,11 @@ from .url import Url, parse_url
 from .wait import wait_for_read, wait_for_write
 
 if typing.TYPE_CHECKING:
+    from ssl import SSLContext
+
     from .ssl_ import (
         ALPN_PROTOCOLS,
         IS_PYOPENSSL,
-        SSLContext,
         assert_fingerprint,
         create_urllib3_context,
         resolve_cert_reqs,

@@ -11,7 +11,7 @@ from .timeout import _DEFAULT_TIMEOUT, _TYPE_TIMEOUT
 if typing.TYPE_CHECKING:
     from .._base_connection import BaseHTTPConnection
 
-_TYPE_SOCKET_OPTIONS = list[tuple[int, int, typing.Union[int, bytes]]]
+_TYPE_SOCKET_OPTIONS = list[tuple[int, int, int | bytes]]
 
 
 def is_connection_dropped(conn: BaseHTTPConnection) -> bool:

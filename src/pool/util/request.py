@@ -27,7 +27,7 @@ class _TYPE_FAILEDTELL(Enum):
 
 _FAILEDTELL: Final[_TYPE_FAILEDTELL] = _TYPE_FAILEDTELL.token
 
-_TYPE_BODY_POSITION = typing.Union[int, _TYPE_FAILEDTELL]
+_TYPE_BODY_POSITION = int | _TYPE_FAILEDTELL
 
 # RFC 9110 8.6: without a body these send no "Content-Length: 0".
 _METHODS_NOT_EXPECTING_BODY = {"GET", "HEAD", "DELETE", "TRACE", "OPTIONS", "CONNECT"}
@@ -61,7 +61,7 @@ def _have_brotli() -> bool:
 def _have_zstd() -> bool:
     try:
         if sys.version_info >= (3, 14):
-            from compression import zstd  # noqa: F401
+            from compression import zstd
         else:
             from backports import zstd  # noqa: F401
     except ImportError:
@@ -190,9 +190,10 @@ def _read_blocks(body: typing.Any, blocksize: int) -> typing.Iterator[bytes]:
 
 def _iterate(body: typing.Any) -> typing.Iterable[bytes]:
     try:
-        return iter(body)
+        iter(body)
     except TypeError:
         raise TypeError(
             "'body' must be a bytes-like object, file-like "
             f"object, or iterable. Instead was {body!r}"
         ) from None
+    return body  # type: ignore[no-any-return]

@@ -249,7 +249,7 @@ class Retry:
             if name and count is not None:
                 counts[name] = count - 1
         attempt = RequestHistory(method, url, error, status, location)
-        new_retry = self.new(**counts, history=self.history + (attempt,))
+        new_retry = self.new(**counts, history=(*self.history, attempt))
         if new_retry.is_exhausted():
             reason = error or ResponseError(cause)
             raise MaxRetryError(_pool, url, reason) from reason  # type: ignore[arg-type]

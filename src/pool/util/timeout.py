@@ -20,7 +20,7 @@ class _TYPE_DEFAULT(Enum):
 
 _DEFAULT_TIMEOUT: Final[_TYPE_DEFAULT] = _TYPE_DEFAULT.token
 
-_TYPE_TIMEOUT = typing.Union[float, _TYPE_DEFAULT, None]
+_TYPE_TIMEOUT = float | _TYPE_DEFAULT | None
 
 
 class Timeout:

@@ -57,9 +57,9 @@ def wait_for_socket(
 ) -> bool:
     """True when the socket is ready (or broken), False after ``timeout`` seconds."""
     # Chosen at the first call, not at import: a monkey-patch may come in between.
-    global wait_for_socket
-    wait_for_socket = poll_wait_for_socket if _have_working_poll() else select_wait_for_socket
-    return wait_for_socket(sock, read, write, timeout)
+    chosen = poll_wait_for_socket if _have_working_poll() else select_wait_for_socket
+    globals()["wait_for_socket"] = chosen
+    return chosen(sock, read, write, timeout)
 
 
 def wait_for_read(sock: socket.socket, timeout: float | None = None) -> bool:
