@@ -1,0 +1,40 @@
+# cython: language_level=3, freethreading_compatible=True
+# cython: boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+# cython: binding=True, embedsignature=True
+"""The compiled core of fastpool: table of contents.
+
+A part calls only parts of a lower layer, and earlier parts of its own:
+
+====  ==================================================================================
+ 0    types, atomics, system: declarations and leaf helpers
+ 1    fork, pyobjects, errors: Python objects bound once; a status becomes an exception
+ 2    buffer, head, lenient, body, request, exchange: sans-IO; bytes in, spans and statuses out
+ 3    slots; tcp: slots know no HTTP, tcp knows no HTTP; the only syscalls
+ 4    roundtrip: one blocking exchange, without the GIL from end to end
+ 5    pool, flatten, answer, wire, reader, testing: the Python face
+====  ==================================================================================
+
+Layers 0 and 2-4 are ``noexcept nogil`` and return a status.  ``src/pool`` above holds policy.
+"""
+
+cimport cython
+
+include "_fastpool/types.pxi"         # 0  every struct and enum
+include "_fastpool/atomics.pxi"       # 0  the only atomic primitives
+include "_fastpool/system.pxi"        # 0  externs
+include "_fastpool/fork.pxi"          # 1  how many forks ago this process began
+include "_fastpool/pyobjects.pxi"     # 1  the only Python imports
+include "_fastpool/errors.pxi"        # 1  check(): the only place where a status becomes an exception
+include "_fastpool/buffer.pxi"        # 2  growable bytes
+include "_fastpool/head.pxi"          # 2  response head, strict tier
+include "_fastpool/lenient.pxi"       # 2  response head, second tier
+include "_fastpool/body.pxi"          # 2  message framing, chunked reader
+include "_fastpool/request.pxi"       # 2  request head, injection checks
+include "_fastpool/exchange.pxi"      # 2  one request and its response; "may this be reused?"
+include "_fastpool/tcp.pxi"           # 3  syscalls and waiting
+include "_fastpool/roundtrip.pxi"     # 4  the blocking exchange
+include "_fastpool/flatten.pxi"       # 5  Python headers to spans
+include "_fastpool/answer.pxi"        # 5  ResponseHead, parse_head()
+include "_fastpool/wire.pxi"          # 5  Wire: the compiled half of a connection
+include "_fastpool/reader.pxi"        # 5  BodyReader: a body read piece by piece
+include "_fastpool/testing.pxi"       # 5  hooks for tests and benchmarks

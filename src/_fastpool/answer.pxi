@@ -1,0 +1,158 @@
+# Layer 5: cdef class ResponseHead, the Python face of a parsed head.  Owns a copy of the
+# head's bytes and of its field offsets; immutable after it was made, so free to share.
+# Headers become Python objects only where they are looked at.
+
+
+@cython.final
+@cython.freelist(64)
+cdef class ResponseHead:
+    """One response head; ``body`` is its complete body, or None when it must be read."""
+
+    cdef readonly int status
+    cdef readonly int version           # 10 or 11
+    cdef readonly object body           # bytes, or None
+    cdef readonly bint keep_alive       # as far as the head tells
+    cdef readonly bint chunked
+    cdef readonly int defects           # Defect bits
+    cdef readonly object length         # int: body bytes announced; None: unknown
+    cdef bytes raw
+    cdef Field *fields
+    cdef uint32_t count
+    cdef uint32_t reason_at
+    cdef uint32_t reason_size
+
+    def __dealloc__(self):
+        free(self.fields)
+
+    @property
+    def reason(self):
+        """Reason phrase, decoded as ISO-8859-1."""
+        return PyUnicode_DecodeLatin1(
+            PyBytes_AS_STRING(self.raw) + self.reason_at, self.reason_size, NULL
+        )
+
+    @property
+    def raw_head(self):
+        """The bytes as they came, folds replaced by spaces."""
+        return self.raw
+
+    def items(self):
+        """Field lines as a list of (name, value) str pairs, in their order, all of them."""
+        cdef const char *data = PyBytes_AS_STRING(self.raw)
+        cdef Field *f
+        cdef uint32_t i
+        cdef list pairs = []
+        for i in range(self.count):
+            f = &self.fields[i]
+            pairs.append((
+                PyUnicode_DecodeLatin1(data + f.name, f.name_size, NULL),
+                PyUnicode_DecodeLatin1(data + f.value, f.value_size, NULL),
+            ))
+        return pairs
+
+    def get(self, bytes lower not None):
+        """Values of the fields with that lower-case name, joined by ", "; None without one."""
+        cdef const char *data = PyBytes_AS_STRING(self.raw)
+        cdef const char *name = PyBytes_AS_STRING(lower)
+        cdef size_t size = PyBytes_GET_SIZE(lower)
+        cdef Field *f
+        cdef uint32_t i
+        found = None
+        for i in range(self.count):
+            f = &self.fields[i]
+            if f.name_size == size and fp_equals_lower(data + f.name, name, size):
+                value = PyUnicode_DecodeLatin1(data + f.value, f.value_size, NULL)
+                found = value if found is None else found + ", " + value
+        return found
+
+
+cdef ResponseHead answer_new(const Exchange *x, const char *data):
+    """Copy the parsed head, whose bytes start at `data`, out of the exchange."""
+    cdef ResponseHead answer = ResponseHead.__new__(ResponseHead)
+    cdef const Head *h = &x.head
+    cdef size_t size = h.count * sizeof(Field)
+    answer.raw = PyBytes_FromStringAndSize(data, h.size)
+    if size:
+        answer.fields = <Field *> malloc(size)
+        if answer.fields is NULL:
+            raise MemoryError
+        memcpy(answer.fields, h.fields, size)
+    answer.count = h.count
+    answer.status = h.status
+    answer.version = h.version
+    answer.reason_at = h.reason
+    answer.reason_size = h.reason_size
+    answer.defects = h.defects
+    answer.chunked = x.body.framing == FRAME_CHUNKED
+    answer.keep_alive = xchg_keeps_alive(x)
+    answer.length = None
+    return answer
+
+
+def parse_head(data, *, method="GET", limits=None):
+    """Parse one complete response head from `data` (bytes), as the wire does.
+
+    Returns a `ResponseHead`, or None when the head is not complete.  Raises what a connection
+    would raise.  Shared with the generic path, so that there is one set of rules.
+    """
+    cdef Exchange x
+    cdef Limits bounds
+    cdef ResponseHead answer
+    cdef bytearray copy = bytearray(data)      # the second tier replaces folds in place
+    cdef char *p = copy
+    limits_set(&bounds, limits)
+    xchg_init(&x, &bounds)
+    x.inp.data = p
+    x.inp.cap = x.inp.end = len(copy)
+    x.head.content_length = -1
+    x.phase = PHASE_HEAD
+    x.head_request = method == "HEAD"
+    x.connect_request = method == "CONNECT"
+    try:
+        status = head_parse(&x, p, x.inp.end)
+        if status == ST_OK:
+            status = body_frame(&x)
+        if status == ST_NEED_MORE:
+            return None
+        if status != ST_OK:
+            check(status, &x, answer_detail(status, &x, p, x.inp.end))
+        answer = answer_new(&x, p)
+        answer.length = answer_length(&x)
+        return answer
+    finally:
+        head_free(&x.head)
+
+
+cdef object answer_length(const Exchange *x):
+    """Body bytes announced; None for chunked and close-delimited bodies."""
+    if x.body.framing == FRAME_LENGTH:
+        return x.head.content_length
+    return 0 if x.body.framing == FRAME_NONE else None
+
+
+cdef object answer_detail(int status, const Exchange *x, const char *data, size_t size):
+    """What the exception for a fault in the head shall show."""
+    cdef size_t i = 0
+    if status == ST_BAD_STATUS_LINE:
+        while i < size and i < 200 and data[i] != 10:
+            i += 1
+        return PyUnicode_DecodeLatin1(data, i, NULL).rstrip("\r")
+    if status == ST_BAD_LENGTH:
+        values = [
+            PyUnicode_DecodeLatin1(data + x.head.fields[i].value, x.head.fields[i].value_size,
+                                   NULL).strip()
+            for i in range(x.head.count)
+            if x.head.fields[i].name_size == 14
+            and fp_equals_lower(data + x.head.fields[i].name, b"content-length", 14)
+        ]
+        return ", ".join(values)
+    return None
+
+
+cdef void limits_set(Limits *bounds, object limits):
+    """From a pool.Limits, or the defaults."""
+    bounds.header_lines = 100 if limits is None else limits.max_header_lines
+    bounds.line = 65536 if limits is None else limits.max_line
+    bounds.section = 262144 if limits is None else limits.max_header_section
+    bounds.interim = 8 if limits is None else limits.max_interim
+    bounds.trailers = 100 if limits is None else limits.max_trailers

@@ -1,0 +1,101 @@
+# Layer 5: from a Python header mapping to spans.  Owns nothing; borrows the memory of str and
+# bytes objects for the length of one call.  Rules of http.client.putheader: str values are
+# ISO-8859-1, names are ASCII, int values are written in decimal.
+
+
+cdef inline Text text_literal(const char *data, size_t size):
+    cdef Text t
+    t.data = data
+    t.size = size
+    return t
+
+
+cdef inline Text text_bytes(bytes data):
+    return text_literal(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
+
+
+cdef Text text_of(object value) except *:
+    """The memory of an ASCII or ISO-8859-1 str; encoding errors as str.encode() raises them."""
+    if PyUnicode_KIND(value) != PyUnicode_1BYTE_KIND:
+        value.encode("latin-1")
+    return text_literal(<const char *> PyUnicode_DATA(value), PyUnicode_GET_LENGTH(value))
+
+
+cdef object as_wire(object value):
+    """A field value or name that is neither exact str nor exact bytes."""
+    if isinstance(value, str):
+        return value.encode("latin-1")
+    if isinstance(value, int):
+        return b"%d" % value
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return bytes(value)
+    raise TypeError(f"expected string or bytes-like object, got {type(value).__name__!r}")
+
+
+cdef int write_fields(Exchange *x, Buffer *into, object headers) except -1:
+    """Serialise all fields of a mapping (or of None); returns their SEEN_* bits."""
+    cdef int seen = 0
+    if headers is None:
+        return 0
+    if type(headers) is dict:
+        for name, value in (<dict> headers).items():
+            seen |= write_field(x, into, name, value)
+    else:
+        for name, value in headers.items():
+            seen |= write_field(x, into, name, value)
+    return seen
+
+
+cdef int write_field(Exchange *x, Buffer *into, object name, object value) except -1:
+    cdef Text n
+    cdef Text v
+    cdef int status
+    cdef int seen
+    if not PyUnicode_CheckExact(name):
+        name = as_wire(name)
+        n = text_bytes(name)
+    else:
+        if not PyUnicode_IS_ASCII(name):
+            name.encode("ascii")
+        n = text_of(name)
+    if not PyUnicode_CheckExact(value):
+        value = as_wire(value)
+        v = text_bytes(value)
+    elif value == SKIP_HEADER:
+        return skip_field(n, name)
+    else:
+        v = text_of(value)
+    status = req_field(into, n, v)
+    if status != ST_OK:
+        # Layer 5 raises through check() only; the text shows bytes, as http.client's does.
+        shown = PyBytes_FromStringAndSize(n.data, n.size)
+        if status == ST_BAD_VALUE:
+            shown = PyBytes_FromStringAndSize(v.data, v.size)
+        refuse(status, shown)
+    seen = req_classify(n, v)
+    if seen == SEEN_CONTENT_LENGTH:
+        x.declared = head_number(head_trim(v.data, v.size))
+        if x.declared < 0:
+            x.declared = -2
+    return seen
+
+
+cdef int skip_field(Text name, object shown) except -1:
+    """SKIP_HEADER as a value: do not send this field, and do not add it either."""
+    cdef Text nothing
+    nothing.data = NULL
+    nothing.size = 0
+    cdef int seen = req_classify(name, nothing)
+    if seen & (SEEN_HOST | SEEN_ACCEPT_ENCODING | SEEN_USER_AGENT):
+        return seen
+    raise ValueError(
+        "urllib3.util.SKIP_HEADER only supports 'Accept-Encoding', 'Host', 'User-Agent'"
+    )
+
+
+cdef int refuse(int status, object detail) except -1:
+    """check() for a fault that no exchange is the place of."""
+    cdef Exchange none
+    memset(&none, 0, sizeof(Exchange))
+    check(status, &none, detail)
+    return 0

@@ -1,0 +1,74 @@
+/* Byte scans that Cython cannot say well: character tables and a word-at-a-time scan.
+ * No Python.h, no allocation, no state.  Every function stops at `end` and never reads it. */
+#ifndef FASTPOOL_SCAN_H
+#define FASTPOOL_SCAN_H
+
+#include <stdint.h>
+#include <string.h>
+
+/* RFC 9110 5.6.2: tchar */
+static const unsigned char fp_token_table[256] = {
+    ['!'] = 1, ['#'] = 1, ['$'] = 1, ['%'] = 1, ['&'] = 1, ['\''] = 1, ['*'] = 1, ['+'] = 1,
+    ['-'] = 1, ['.'] = 1, ['^'] = 1, ['_'] = 1, ['`'] = 1, ['|'] = 1, ['~'] = 1,
+    ['0'] = 1, ['1'] = 1, ['2'] = 1, ['3'] = 1, ['4'] = 1, ['5'] = 1, ['6'] = 1, ['7'] = 1,
+    ['8'] = 1, ['9'] = 1,
+    ['A'] = 1, ['B'] = 1, ['C'] = 1, ['D'] = 1, ['E'] = 1, ['F'] = 1, ['G'] = 1, ['H'] = 1,
+    ['I'] = 1, ['J'] = 1, ['K'] = 1, ['L'] = 1, ['M'] = 1, ['N'] = 1, ['O'] = 1, ['P'] = 1,
+    ['Q'] = 1, ['R'] = 1, ['S'] = 1, ['T'] = 1, ['U'] = 1, ['V'] = 1, ['W'] = 1, ['X'] = 1,
+    ['Y'] = 1, ['Z'] = 1,
+    ['a'] = 1, ['b'] = 1, ['c'] = 1, ['d'] = 1, ['e'] = 1, ['f'] = 1, ['g'] = 1, ['h'] = 1,
+    ['i'] = 1, ['j'] = 1, ['k'] = 1, ['l'] = 1, ['m'] = 1, ['n'] = 1, ['o'] = 1, ['p'] = 1,
+    ['q'] = 1, ['r'] = 1, ['s'] = 1, ['t'] = 1, ['u'] = 1, ['v'] = 1, ['w'] = 1, ['x'] = 1,
+    ['y'] = 1, ['z'] = 1,
+};
+
+static inline int fp_is_token(unsigned char c) { return fp_token_table[c]; }
+
+/* First byte that is not a tchar, or end. */
+static inline const char *fp_scan_token(const char *p, const char *end) {
+    while (p < end && fp_token_table[(unsigned char)*p]) p++;
+    return p;
+}
+
+static inline int fp_is_text(unsigned char c) {
+    return (c >= 0x20 && c != 0x7f) || c == '\t';
+}
+
+/* First byte that is a control character other than HTAB (CR, LF, NUL, DEL, ...), or end.
+ * Eight bytes a step: a word holds a byte below 0x20, or 0x7f, when the borrow trick says so;
+ * false alarms (HTAB) are settled bytewise. */
+static inline const char *fp_scan_text(const char *p, const char *end) {
+    const uint64_t ones = 0x0101010101010101ULL, high = 0x8080808080808080ULL;
+    while (end - p >= 8) {
+        uint64_t w, low, del;
+        memcpy(&w, p, 8);
+        low = (w - ones * 0x20) & ~w & high;
+        del = w ^ (ones * 0x7f);
+        del = (del - ones) & ~del & high;
+        if (low | del) {
+            for (int i = 0; i < 8; i++)
+                if (!fp_is_text((unsigned char)p[i])) return p + i;
+        }
+        p += 8;
+    }
+    while (p < end && fp_is_text((unsigned char)*p)) p++;
+    return p;
+}
+
+/* First CR, LF or NUL, or end: the bytes that may never stand inside a field value. */
+static inline const char *fp_scan_line_breaker(const char *p, const char *end) {
+    while (p < end && *p != '\r' && *p != '\n' && *p != '\0') p++;
+    return p;
+}
+
+/* ASCII case-insensitive comparison with a lower-case literal of the same size. */
+static inline int fp_equals_lower(const char *p, const char *lower, size_t size) {
+    for (size_t i = 0; i < size; i++) {
+        unsigned char c = (unsigned char)p[i];
+        if (c >= 'A' && c <= 'Z') c |= 0x20;
+        if (c != (unsigned char)lower[i]) return 0;
+    }
+    return 1;
+}
+
+#endif

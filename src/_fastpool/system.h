@@ -1,0 +1,102 @@
+/* What the operating systems spell differently: non-blocking send and receive on a socket
+ * whose blocking mode is not ours to change, poll, and a monotonic clock.  No Python.h.
+ * Each call returns the kernel's count, or -1 with errno's value in *err. */
+#ifndef FASTPOOL_SYSTEM_H
+#define FASTPOOL_SYSTEM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define FP_READ 1
+#define FP_WRITE 2
+
+#ifdef _WIN32
+#include <winsock2.h>
+#include <windows.h>
+#define FP_EAGAIN WSAEWOULDBLOCK
+#define FP_EINTR WSAEINTR
+#define FP_EPIPE WSAESHUTDOWN
+#define FP_ECONNRESET WSAECONNRESET
+
+static inline int64_t fp_send2(int fd, const char *a, size_t an, const char *b, size_t bn,
+                               int *err) {
+    WSABUF part[2] = {{(ULONG)an, (char *)a}, {(ULONG)bn, (char *)b}};
+    DWORD sent = 0;
+    if (WSASend((SOCKET)fd, part, bn ? 2 : 1, &sent, 0, NULL, NULL) == 0) return sent;
+    *err = WSAGetLastError();
+    return -1;
+}
+static inline int64_t fp_recv(int fd, char *p, size_t n, int *err) {
+    int got = recv((SOCKET)fd, p, n > 0x40000000 ? 0x40000000 : (int)n, 0);
+    if (got < 0) *err = WSAGetLastError();
+    return got;
+}
+static inline int fp_poll(int fd, int events, int timeout_ms, int *err) {
+    WSAPOLLFD p = {(SOCKET)fd, 0, 0};
+    if (events & FP_READ) p.events |= POLLRDNORM;
+    if (events & FP_WRITE) p.events |= POLLWRNORM;
+    int n = WSAPoll(&p, 1, timeout_ms);
+    if (n < 0) { *err = WSAGetLastError(); return -1; }
+    if (n == 0) return 0;
+    int ready = 0;
+    if (p.revents & ~POLLWRNORM) ready |= FP_READ;
+    if (p.revents & (POLLWRNORM | POLLERR | POLLHUP)) ready |= FP_WRITE;
+    return ready;
+}
+static inline int64_t fp_now_ns(void) {
+    LARGE_INTEGER f, c;
+    QueryPerformanceFrequency(&f);
+    QueryPerformanceCounter(&c);
+    return (int64_t)((double)c.QuadPart * 1e9 / (double)f.QuadPart);
+}
+#else
+#include <errno.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <time.h>
+#define FP_EAGAIN EAGAIN
+#define FP_EINTR EINTR
+#define FP_EPIPE EPIPE
+#define FP_ECONNRESET ECONNRESET
+#ifndef MSG_NOSIGNAL /* macOS: the socket carries SO_NOSIGPIPE, and Python ignores SIGPIPE */
+#define MSG_NOSIGNAL 0
+#endif
+
+/* MSG_DONTWAIT: a Python socket without timeout is blocking, and stays so. */
+static inline int64_t fp_send2(int fd, const char *a, size_t an, const char *b, size_t bn,
+                               int *err) {
+    struct iovec part[2] = {{(void *)a, an}, {(void *)b, bn}};
+    struct msghdr m = {0};
+    if (an) { m.msg_iov = part; m.msg_iovlen = bn ? 2 : 1; }
+    else { m.msg_iov = part + 1; m.msg_iovlen = 1; }
+    int64_t n = sendmsg(fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (n < 0) *err = errno;
+    return n;
+}
+static inline int64_t fp_recv(int fd, char *p, size_t n, int *err) {
+    int64_t got = recv(fd, p, n, MSG_DONTWAIT);
+    if (got < 0) *err = errno;
+    return got;
+}
+/* Bit set of FP_READ and FP_WRITE, 0 on timeout.  An error or a hang-up counts as both: the
+ * following call on the socket tells what it is. */
+static inline int fp_poll(int fd, int events, int timeout_ms, int *err) {
+    struct pollfd p = {fd, 0, 0};
+    if (events & FP_READ) p.events |= POLLIN;
+    if (events & FP_WRITE) p.events |= POLLOUT;
+    int n = poll(&p, 1, timeout_ms);
+    if (n < 0) { *err = errno; return -1; }
+    if (n == 0) return 0;
+    int ready = 0;
+    if (p.revents & ~POLLOUT) ready |= FP_READ;
+    if (p.revents & ~POLLIN) ready |= FP_WRITE;
+    return ready;
+}
+static inline int64_t fp_now_ns(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+#endif
+#endif

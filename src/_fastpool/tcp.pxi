@@ -1,0 +1,112 @@
+# Layer 3: tcp_*.  Owns the syscalls on a connected socket, and the waiting for them.  The
+# descriptor belongs to a Python socket that the caller has pinned; nothing here closes it or
+# changes its mode.  Knows no HTTP.  Calls system.h only.
+#
+# Contract: ST_OK with the count; ST_EINTR: run the signal handlers and call again, the running
+# wait keeps its end; ST_SEND_TIMEOUT, ST_READ_TIMEOUT, ST_OS_ERROR (errno in *err) otherwise.
+# A Transport without a descriptor stands for a Python object (TLS, foreign sockets): the call
+# returns ST_WANT_READ or ST_WANT_WRITE, layer 5 does it, and the repeated call gets the answer.
+
+
+cdef int tcp_wait(Transport *t, int events, bint sending, int *ready, int *err) noexcept nogil:
+    """Wait until one of `events` is possible, for at most the transport's limit."""
+    cdef int64_t limit = t.send_ns if sending else t.read_ns
+    cdef int64_t left = -1
+    cdef int timeout_ms = -1
+    while True:
+        if limit >= 0:
+            left = fp_now_ns()
+            if t.until == 0:
+                t.until = left + limit
+            left = t.until - left
+            timeout_ms = tcp_milliseconds(left)
+        ready[0] = fp_poll(t.fd, events, timeout_ms, err)
+        if ready[0] > 0:
+            t.until = 0
+            return ST_OK
+        if ready[0] < 0:
+            return ST_EINTR if err[0] == FP_EINTR else ST_OS_ERROR
+        # poll() counts in whole milliseconds and at most 2**31 of them: look at the clock again.
+        if left <= 0:
+            t.until = 0
+            return ST_SEND_TIMEOUT if sending else ST_READ_TIMEOUT
+
+
+cdef int tcp_milliseconds(int64_t ns) noexcept nogil:
+    """Rounded up, so that a wait never spins at its end."""
+    if ns <= 0:
+        return 0
+    ns = (ns + 999999) // 1000000
+    return 0x7fffffff if ns > 0x7fffffff else <int> ns
+
+
+cdef int tcp_answer(Transport *t, int64_t *count) noexcept nogil:
+    """Consume what layer 5 did for an object transport; False when it has not yet."""
+    if not t.answered:
+        return False
+    t.answered = 0
+    count[0] = t.answer
+    return True
+
+
+cdef int tcp_send(Transport *t, Text first, Text second, int64_t *sent,
+                  int *err) noexcept nogil:
+    """Hand bytes to the kernel without waiting: ST_NEED_MORE when it takes none now.
+
+    *sent is -1 when the peer stopped reading: its answer may still come (RFC 9112 9.5).
+    """
+    if t.fd < 0:
+        if tcp_answer(t, sent):
+            return ST_OK
+        if first.size == 0:
+            first = second
+        t.want = first.data
+        t.want_size = first.size
+        return ST_WANT_WRITE
+    sent[0] = fp_send2(t.fd, first.data, first.size, second.data, second.size, err)
+    if sent[0] >= 0:
+        return ST_OK
+    if err[0] == FP_EAGAIN:
+        return ST_NEED_MORE
+    if err[0] == FP_EPIPE or err[0] == FP_ECONNRESET:
+        return ST_OK
+    return ST_EINTR if err[0] == FP_EINTR else ST_OS_ERROR
+
+
+cdef int tcp_recv(Transport *t, char *into, size_t room, int64_t *got, bint wait_first,
+                  int *err) noexcept nogil:
+    """Receive at least one byte, or EOF (*got == 0).
+
+    `wait_first` saves a call that is bound to fail where an answer cannot be there yet.
+    """
+    cdef int ready = 0
+    cdef int status
+    if t.fd < 0:
+        if tcp_answer(t, got):
+            return ST_OK
+        t.want = into
+        t.want_size = room
+        return ST_WANT_READ
+    while True:
+        if wait_first or t.until:
+            status = tcp_wait(t, FP_READ, False, &ready, err)
+            if status != ST_OK:
+                return status
+        got[0] = fp_recv(t.fd, into, room, err)
+        if got[0] >= 0:
+            return ST_OK
+        if err[0] == FP_EINTR:
+            return ST_EINTR
+        if err[0] != FP_EAGAIN:
+            return ST_OS_ERROR
+        wait_first = True
+
+
+cdef bint tcp_is_quiet(int fd) noexcept nogil:
+    """True when the peer has sent nothing and not closed: the state of a reusable connection."""
+    cdef int err = 0
+    cdef int ready
+    while True:
+        ready = fp_poll(fd, FP_READ, 0, &err)
+        if ready >= 0 or err != FP_EINTR:
+            return ready == 0

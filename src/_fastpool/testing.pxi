@@ -1,0 +1,42 @@
+# Layer 5: what tests and benchmarks see of layers 0-4.  Underscored; no part of the interface.
+
+
+def _bench_head(bytes data not None, Py_ssize_t rounds):
+    """Parse a head `rounds` times to spans only; returns the number of fields."""
+    cdef Exchange x
+    cdef Limits bounds
+    cdef Py_ssize_t i
+    cdef const char *p = PyBytes_AS_STRING(data)
+    limits_set(&bounds, None)
+    xchg_init(&x, &bounds)
+    for i in range(rounds):
+        head_reset(&x.head)
+        head_parse(&x, p, PyBytes_GET_SIZE(data))
+    fields = x.head.count
+    head_free(&x.head)
+    return fields
+
+
+def _parse_head_prefix(bytes data not None, steps):
+    """Feed a head in pieces that end at the offsets `steps`; the status after each piece.
+
+    A strict head is parsed incrementally here, as a connection does; `parse_head` sees it whole.
+    """
+    cdef Exchange x
+    cdef Limits bounds
+    cdef bytearray copy = bytearray(data)
+    cdef char *p = copy
+    cdef int status
+    limits_set(&bounds, None)
+    xchg_init(&x, &bounds)
+    x.head.content_length = -1
+    statuses = []
+    for step in steps:
+        status = head_parse(&x, p, step)
+        statuses.append(status)
+        if status != ST_NEED_MORE:
+            break
+    size = x.head.size
+    count = x.head.count
+    head_free(&x.head)
+    return statuses, size, count

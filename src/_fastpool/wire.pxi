@@ -1,0 +1,488 @@
+# Layer 5: cdef class Wire, the compiled half of one connection.  Owns the Exchange with its
+# buffers and the Transport; borrows the Python socket for one call at a time, pinned, so that
+# a close by another thread takes effect afterwards and its descriptor number cannot come back
+# as somebody else's.
+#
+# Between checkout and return a Wire belongs to one thread; `busy` turns a violation of that
+# into an exception instead of a crash.  Signal handlers run here (ST_EINTR), and here alone.
+
+from cpython.dict cimport PyDict_GetItem
+from cpython.object cimport PyObject
+
+cdef extern from "Python.h":
+    int _PyBytes_Resize(PyObject **bytes, Py_ssize_t newsize) except -1
+    PyObject *FP_NewBytes "PyBytes_FromStringAndSize"(const char *v, Py_ssize_t len) except NULL
+    void Py_DECREF_raw "Py_DECREF"(PyObject *o)
+
+cdef enum:
+    FRAME_BY_CALLER = -1    # prepare(length=): add no framing field
+    FRAME_AS_CHUNKS = -2    # add Transfer-Encoding: chunked unless the caller frames
+    FRAME_FORCE_CHUNKS = -3 # add it unless the caller gave Transfer-Encoding
+    FIRST_READ = 1048576    # bytes allocated at most before anything of a body has arrived
+
+cdef dict http_client_names = None  # http.client's namespace, for _MAXLINE and _MAXHEADERS
+cdef object default_max_headers = None
+cdef object default_max_line = None
+
+
+cdef int64_t nanoseconds(object seconds) except? -2:
+    """Seconds as the core counts; None waits for ever (-1)."""
+    if seconds is None:
+        return -1
+    cdef double s = seconds
+    return <int64_t> (s * 1e9) if s < 9e9 else -1
+
+
+cdef int pin(object sock) except -1:
+    """Keep the descriptor open: socket.close() waits until the count is back at zero."""
+    sock._io_refs += 1
+    return 0
+
+
+cdef int unpin(object sock) except -1:
+    if sock._closed:
+        sock._decref_socketios()
+    else:
+        sock._io_refs -= 1
+    return 0
+
+
+@cython.final
+cdef class Wire:
+    """Buffers and protocol state of one connection."""
+
+    cdef Exchange x
+    cdef Transport t
+    cdef Limits bounds
+    cdef uint32_t busy              # 1 while a thread is inside; see enter()
+    cdef uint32_t generation        # fork generation in which the connection was made
+    cdef uint32_t serial            # counts exchanges, so that an old reader reads nothing
+    cdef uint8_t failed_in          # Phase in which the last exchange failed
+    cdef Py_buffer view             # the request body's memory, held while it is sent
+    cdef bint has_view
+    cdef bytes user_agent
+
+    def __cinit__(self, bytes user_agent not None, limits=None):
+        limits_set(&self.bounds, limits)
+        xchg_init(&self.x, &self.bounds)
+        self.user_agent = user_agent
+        self.generation = fp_load_relaxed_u32(&fork_count)
+        bind_http_client()
+
+    def __dealloc__(self):
+        if self.has_view:
+            PyBuffer_Release(&self.view)
+        xchg_free(&self.x)
+
+    # -- ownership -------------------------------------------------------------------------
+
+    cdef int enter(self) except -1:
+        cdef uint32_t free = 0
+        # Race: two threads use one connection, or read one response.  The second one loses.
+        if not fp_cas_u32(&self.busy, &free, 1):
+            raise RuntimeError("a connection is in use by another thread")
+        if self.generation != fp_load_relaxed_u32(&fork_count):
+            self.leave()
+            check(ST_FORKED, &self.x, None)
+        return 0
+
+    cdef void leave(self) noexcept:
+        fp_store_u32(&self.busy, 0)
+
+    @property
+    def reusable(self):
+        """The one answer to "may this connection carry another request?"."""
+        return (
+            xchg_is_reusable(&self.x)
+            and fp_load_u32(&self.busy) == 0
+            and self.generation == fp_load_relaxed_u32(&fork_count)
+        )
+
+    @property
+    def failed_in_body(self):
+        """The last exchange failed after its head was complete."""
+        return self.failed_in == PHASE_BODY
+
+    # -- request ---------------------------------------------------------------------------
+
+    def prepare(self, str method not None, str target not None, headers, bytes host,
+                Py_ssize_t length):
+        """Serialise a request head; nothing is sent yet.
+
+        `host`: the Host field to send if the caller gives none.  `length`: the body's size in
+        bytes, or FRAME_*.  Returns the SEEN_* bits of the caller's fields.
+        """
+        cdef int seen
+        cdef int status
+        self.enter()
+        try:
+            status = xchg_begin(&self.x)
+            if status != ST_OK:
+                check(status, &self.x, None)
+            self.serial += 1
+            self.failed_in = PHASE_IDLE
+            read_limits(&self.x.limits, &self.bounds)
+            self.x.head_request = method == "HEAD"
+            self.x.connect_request = method == "CONNECT"
+            try:
+                seen = self.write_head(method, target, headers, host, length)
+            except BaseException:
+                xchg_abandon_request(&self.x)
+                raise
+            return seen
+        finally:
+            self.leave()
+
+    cdef int write_head(self, str method, str target, object headers, bytes host,
+                        Py_ssize_t length) except -1:
+        # The caller's fields come last on the wire and decide what goes before them: they are
+        # written into the receive buffer, which is free until the request is out.
+        cdef Buffer *out = &self.x.out
+        cdef Buffer *scratch = &self.x.inp
+        cdef int status
+        cdef int seen
+        if buf_reserve(scratch, BUFFER_SIZE) != ST_OK or buf_reserve(out, 512) != ST_OK:
+            raise MemoryError
+        seen = write_fields(&self.x, scratch, headers)
+        status = req_line(out, text_of(method), text_of(target))
+        if status != ST_OK:
+            buf_clear(scratch)
+            check(status, &self.x, method if status == ST_BAD_METHOD else target)
+        status = self.write_defaults(seen, host, length)
+        if status == ST_OK:
+            status = buf_put(out, scratch.data, scratch.end)
+        if status == ST_OK:
+            status = buf_put(out, b"\r\n", 2)
+        buf_clear(scratch)
+        if status != ST_OK:
+            check(status, &self.x, host)
+        if seen & SEEN_CLOSE or (seen & SEEN_CONTENT_LENGTH and seen & SEEN_TRANSFER_ENCODING):
+            self.x.close_after = 1
+        return seen
+
+    cdef int write_defaults(self, int seen, bytes host, Py_ssize_t length):
+        """The fields that go before the caller's, in http.client's order."""
+        cdef Buffer *out = &self.x.out
+        cdef int status = ST_OK
+        if not seen & SEEN_HOST:
+            status = req_field(out, text_literal(b"Host", 4), text_bytes(host))
+        if status == ST_OK and not seen & SEEN_ACCEPT_ENCODING:
+            status = buf_put(out, b"Accept-Encoding: identity\r\n", 27)
+        if status == ST_OK and wants_chunks(seen, length):
+            status = buf_put(out, b"Transfer-Encoding: chunked\r\n", 28)
+        elif status == ST_OK and length >= 0 and not seen & (
+            SEEN_CONTENT_LENGTH | SEEN_TRANSFER_ENCODING
+        ):
+            status = req_length(out, length)
+        if status == ST_OK and not seen & SEEN_USER_AGENT:
+            status = req_field(out, text_literal(b"User-Agent", 10), text_bytes(self.user_agent))
+        return status
+
+    def send(self, sock, bint direct, timeout, data, bint chunked):
+        """Send a piece of a request body, the head before the first one; blocks.
+
+        `timeout`: seconds without progress, or None.  Returns False when the peer does not
+        want the rest: it has answered, or stopped reading.
+        """
+        cdef int status = ST_OK
+        self.enter()
+        try:
+            self.hold(data)
+            if chunked:
+                status = req_chunk_head(&self.x.out, self.x.body_out.size)
+            if status == ST_OK:
+                status = self.drive_send(sock, direct, nanoseconds(timeout))
+            if status != ST_OK:
+                self.fail(status)
+            buf_clear(&self.x.out)
+            if chunked and buf_put(&self.x.out, b"\r\n", 2) != ST_OK:
+                raise MemoryError
+            return self.x.phase == PHASE_SEND
+        except BaseException:
+            xchg_dead(&self.x)
+            raise
+        finally:
+            self.release()
+            self.leave()
+
+    def end_chunks(self):
+        """Announce the end of a chunked request body; sent with the next exchange()."""
+        if buf_put(&self.x.out, b"0\r\n\r\n", 5) != ST_OK:
+            raise MemoryError
+
+    cdef int hold(self, object data) except -1:
+        """Borrow the memory of a bytes-like object until release()."""
+        PyObject_GetBuffer(data, &self.view, PyBUF_SIMPLE)
+        self.has_view = True
+        self.x.body_out.data = <const char *> self.view.buf
+        self.x.body_out.size = self.view.len
+        self.x.body_sent = 0
+        self.x.body_total += self.view.len
+        return 0
+
+    cdef void release(self) noexcept:
+        self.x.body_out.size = 0
+        self.x.body_sent = 0
+        if self.has_view:
+            self.has_view = False
+            PyBuffer_Release(&self.view)
+
+    # -- exchange --------------------------------------------------------------------------
+
+    def exchange(self, sock, bint direct, send_timeout, read_timeout, body, bint preload):
+        """Send what prepare() wrote and `body` (bytes-like or None); return the ResponseHead.
+
+        `direct`: use the socket's descriptor; otherwise its Python methods (TLS).  Timeouts
+        are seconds without progress, or None.  With `preload` the whole body is read.
+        """
+        cdef ResponseHead answer
+        cdef int status
+        self.enter()
+        try:
+            if body is not None:
+                self.hold(body)
+            xchg_check_length(&self.x)
+            self.begin_io(sock, direct, nanoseconds(send_timeout), nanoseconds(read_timeout))
+            status = self.drive(sock, preload)
+            if status != ST_OK and status != ST_DONE and status != ST_FULL:
+                self.fail(status)
+            answer = answer_new(
+                &self.x, self.x.inp.data + self.x.body_start - self.x.head.size
+            )
+            answer.length = answer_length(&self.x)
+            if status == ST_DONE:
+                answer.body = PyBytes_FromStringAndSize(
+                    self.x.inp.data + self.x.body_start, self.x.gathered - self.x.body_start
+                )
+                self.finish(sock)
+            elif status == ST_FULL:
+                answer.body = self.read_rest(sock)
+            return answer
+        except BaseException:
+            self.failed_in = self.x.phase
+            xchg_dead(&self.x)
+            raise
+        finally:
+            self.release()
+            unpin(sock)
+            self.leave()
+
+    cdef int begin_io(self, object sock, bint direct, int64_t send_ns, int64_t read_ns) except -1:
+        cdef Exchange *x = &self.x
+        pin(sock)
+        self.t.fd = sock.fileno() if direct else -1
+        self.t.send_ns = send_ns
+        self.t.read_ns = read_ns
+        self.t.until = 0
+        self.t.answered = 0
+        if direct and self.t.fd < 0:
+            raise OSError(9, py_strerror(9))
+        if not direct and buf_size(&x.out) + x.body_out.size <= BUFFER_SIZE:
+            # One TLS record instead of two.
+            if buf_put(&x.out, x.body_out.data, x.body_out.size) != ST_OK:
+                raise MemoryError
+            x.body_out.size = 0
+        return 0
+
+    cdef int drive(self, object sock, bint preload) except -1:
+        """rt_run() to its end: one GIL release unless a signal or an object transport asks."""
+        cdef int status
+        while True:
+            with nogil:
+                status = rt_run(&self.x, &self.t, preload)
+            if status == ST_EINTR:
+                PyErr_CheckSignals()
+            elif status == ST_WANT_READ or status == ST_WANT_WRITE:
+                self.serve(sock, status)
+            else:
+                return status
+
+    cdef int drive_send(self, object sock, bint direct, int64_t send_ns) except -1:
+        cdef int status
+        self.begin_io(sock, direct, send_ns, -1)
+        try:
+            while True:
+                with nogil:
+                    status = rt_send(&self.x, &self.t)
+                if status == ST_EINTR:
+                    PyErr_CheckSignals()
+                elif status == ST_WANT_READ or status == ST_WANT_WRITE:
+                    self.serve(sock, status)
+                else:
+                    return status
+        finally:
+            unpin(sock)
+
+    cdef int drive_read(self, object sock, Buffer *into, bint once) except -1:
+        cdef int status
+        while True:
+            with nogil:
+                status = rt_read(&self.x, &self.t, into, once)
+            if status == ST_EINTR:
+                PyErr_CheckSignals()
+            elif status == ST_WANT_READ:
+                self.serve(sock, status)
+            else:
+                return status
+
+    cdef int serve(self, object sock, int want) except -1:
+        """Do for an object transport what the core wants, with the Python socket's methods."""
+        cdef int64_t ns = self.t.send_ns if want == ST_WANT_WRITE else self.t.read_ns
+        timeout = None if ns < 0 else ns / 1e9
+        if sock.gettimeout() != timeout:
+            sock.settimeout(timeout)
+        view = PyMemoryView_FromMemory(
+            <char *> self.t.want, self.t.want_size,
+            PyBUF_READ if want == ST_WANT_WRITE else PyBUF_WRITE,
+        )
+        try:
+            if want == ST_WANT_WRITE:
+                try:
+                    sock.sendall(view)
+                    self.t.answer = self.t.want_size
+                except (BrokenPipeError, ConnectionResetError):
+                    self.t.answer = -1
+            else:
+                if self.x.phase == PHASE_BODY and self.x.body.framing == FRAME_CLOSE:
+                    # Only the end of the connection ends this body: over TLS that is an end
+                    # without close_notify (RFC 9112 9.8), which ssl hides by default.
+                    sock.suppress_ragged_eofs = False
+                self.t.answer = sock.recv_into(view)
+        finally:
+            view.release()
+        self.t.answered = 1
+        return 0
+
+    cdef int fail(self, int status) except -1:
+        """Raise the exception for a fault of the exchange."""
+        cdef Exchange *x = &self.x
+        detail = None
+        if status == ST_BAD_STATUS_LINE or status == ST_BAD_LENGTH:
+            detail = answer_detail(status, x, x.inp.data + x.inp.start, buf_size(&x.inp))
+        elif status == ST_TRUNCATED_BODY:
+            detail = (
+                PyBytes_FromStringAndSize(x.inp.data + x.body_start, x.gathered - x.body_start),
+                x.body.left if x.body.framing == FRAME_LENGTH else None,
+            )
+        elif status == ST_BAD_CHUNK_SIZE:
+            detail = (FaultyBody(x.gathered - x.body_start), self.faulty_line())
+        check(status, x, detail)
+        return 0
+
+    cdef bytes faulty_line(self):
+        """The line at inp.start, as far as an exception shows it."""
+        cdef size_t i = self.x.inp.start
+        while i < self.x.inp.end and i < self.x.inp.start + 200 and self.x.inp.data[i] != 10:
+            i += 1
+        return PyBytes_FromStringAndSize(
+            self.x.inp.data + self.x.inp.start, i - self.x.inp.start
+        ).rstrip(b"\r")
+
+    cdef int finish(self, object sock) except -1:
+        """The body is complete: give memory back, and note what came behind it."""
+        if buf_size(&self.x.inp) or (self.t.fd < 0 and sock.pending()):
+            self.x.tainted = 1
+        buf_free(&self.x.inp)
+        if self.x.out.cap > 4096:
+            buf_free(&self.x.out)
+        return 0
+
+    # -- body ------------------------------------------------------------------------------
+
+    cdef bytes read_rest(self, object sock):
+        """The whole body: what was gathered in inp, then all that follows.
+
+        Memory follows what has arrived: never more than FIRST_READ ahead of it, then doubling,
+        which costs address space only (realloc moves pages, and the end is cut off)."""
+        cdef Exchange *x = &self.x
+        cdef Buffer into
+        cdef size_t have = x.gathered - x.body_start
+        cdef size_t room = FIRST_READ
+        cdef PyObject *block
+        cdef int status
+        if x.body.framing == FRAME_LENGTH and x.body.left < room:
+            room = <size_t> x.body.left
+        block = FP_NewBytes(NULL, have + room)
+        try:
+            into.data = PyBytes_AS_STRING(<object> block)
+            memcpy(into.data, x.inp.data + x.body_start, have)
+            x.gathered = x.body_start
+            into.start = 0
+            into.end = have
+            into.cap = have + room
+            while True:
+                status = self.drive_read(sock, &into, False)
+                if status != ST_OK:
+                    break
+                room = into.cap
+                if x.body.framing == FRAME_LENGTH and x.body.left < room:
+                    room = <size_t> x.body.left
+                _PyBytes_Resize(&block, into.cap + room)
+                into.data = PyBytes_AS_STRING(<object> block)
+                into.cap += room
+            _PyBytes_Resize(&block, into.end)
+            result = <bytes> <object> block
+        finally:
+            if block is not NULL:
+                Py_DECREF_raw(block)
+        if status == ST_TRUNCATED_BODY:
+            left = x.body.left if x.body.framing == FRAME_LENGTH else None
+            check(status, x, (result, left))
+        elif status == ST_BAD_CHUNK_SIZE:
+            check(status, x, (FaultyBody(len(result)), self.faulty_line()))
+        elif status != ST_DONE:
+            check(status, x, None)
+        self.finish(sock)
+        return result
+
+
+class FaultyBody:
+    """What InvalidChunkLength asks a response for, when there is no response object yet."""
+
+    length_remaining = None
+
+    def __init__(self, received):
+        self.received = received
+
+    def tell(self):
+        return self.received
+
+
+cdef int bind_http_client() except -1:
+    global http_client_names, default_max_headers, default_max_line
+    if http_client_names is None:
+        module = py_http_client()
+        default_max_headers = module._MAXHEADERS
+        default_max_line = module._MAXLINE
+        http_client_names = module.__dict__
+    return 0
+
+
+cdef int read_limits(Limits *limits, const Limits *bounds) except -1:
+    """The connection's limits; http.client's globals win when a program changed them."""
+    limits[0] = bounds[0]
+    value = http_client_names["_MAXHEADERS"]
+    if value is not default_max_headers:
+        limits.header_lines = min(value, 10_000_000)
+        limits.section = max(limits.section, 256 * limits.header_lines)
+    value = http_client_names["_MAXLINE"]
+    if value is not default_max_line:
+        limits.line = min(value, 1 << 30)
+        limits.section = max(limits.section, limits.line)
+    return 0
+
+
+cdef bint wants_chunks(int seen, Py_ssize_t length):
+    if seen & SEEN_TRANSFER_ENCODING:
+        return False
+    if length == FRAME_FORCE_CHUNKS:
+        return True
+    return length == FRAME_AS_CHUNKS and not seen & SEEN_CONTENT_LENGTH
+
+
+# pool.connection's names for prepare(length=) and for what it returns.
+BY_CALLER = FRAME_BY_CALLER
+AS_CHUNKS = FRAME_AS_CHUNKS
+FORCE_CHUNKS = FRAME_FORCE_CHUNKS
+GAVE_LENGTH = SEEN_CONTENT_LENGTH
+GAVE_CODING = SEEN_TRANSFER_ENCODING
