@@ -1,0 +1,1008 @@
+"""Connections to one host, kept for reuse, and the policy of one request to that host.
+
+Owns the queue of idle connections from construction to close().  `urlopen` decides about
+retries and redirects within the host; `_make_request` runs one exchange on one connection.
+Both call the other methods of the pool through `self`, because subclasses and wrappers
+replace them.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import queue
+import re
+import typing
+import warnings
+import weakref
+from socket import timeout as SocketTimeout
+from types import TracebackType
+
+from ._base_connection import _TYPE_BODY
+from ._collections import HTTPHeaderDict
+from ._fastpool import fork_generation
+from ._request_methods import RequestMethods
+from .connection import (
+    BaseSSLError,
+    BrokenPipeError,
+    DummyConnection,
+    HTTPConnection,
+    HTTPException,
+    HTTPSConnection,
+    ProxyConfig,
+    _wrap_proxy_error,
+)
+from .connection import port_by_scheme as port_by_scheme
+from .exceptions import (
+    ClosedPoolError,
+    EmptyPoolError,
+    FullPoolError,
+    HostChangedError,
+    HTTPError,
+    InsecureRequestWarning,
+    LocationParseError,
+    LocationValueError,
+    MaxRetryError,
+    NewConnectionError,
+    ProtocolError,
+    ProxyError,
+    ReadTimeoutError,
+    SSLError,
+    TimeoutError,
+    UnrewindableBodyError,
+)
+from .response import BaseHTTPResponse
+from .util.connection import is_connection_dropped
+from .util.proxy import connection_requires_http_tunnel
+from .util.queue import make_queue
+from .util.request import _TYPE_BODY_POSITION, set_file_position
+from .util.retry import Retry
+from .util.ssl_match_hostname import CertificateError
+from .util.timeout import _DEFAULT_TIMEOUT, _TYPE_DEFAULT, Timeout
+from .util.url import Url, _encode_target, parse_url
+from .util.url import _normalize_host as normalize_host
+from .util.util import to_str
+
+if typing.TYPE_CHECKING:
+    import ssl
+
+    from typing_extensions import Self
+
+    from ._base_connection import BaseHTTPConnection, BaseHTTPSConnection
+    from ._limits import Limits
+    from .util.ssl_cache import ContextCache
+
+log = logging.getLogger("urllib3.connectionpool")
+
+_TYPE_TIMEOUT = typing.Union[Timeout, float, _TYPE_DEFAULT, None]
+_DEFAULT_QUEUE_CLASS = queue.LifoQueue
+
+_blocking_errnos = {errno.EAGAIN, errno.EWOULDBLOCK}
+
+# Errors of sending after which a response may still be readable: the server may answer and
+# close before it has read everything (macOS: EPROTOTYPE where others have EPIPE).
+_SEND_ERRNOS_WITH_ANSWER = {errno.EPIPE, errno.ECONNRESET, errno.EPROTOTYPE}
+
+# What a connection may fail with in a request: it is thrown away, and Retry decides.
+_CONNECTION_ERRORS = (
+    TimeoutError,
+    HTTPException,
+    OSError,
+    ProtocolError,
+    BaseSSLError,
+    SSLError,
+    CertificateError,
+    ProxyError,
+)
+
+_EMPTY_HINT = (
+    "All {size} connections to {host} are in use: raise maxsize, wait longer with pool_timeout, "
+    "and read or release every response of preload_content=False."
+)
+_FULL_HINT = (
+    "A connection came back that this pool had not given out, or came back twice: call "
+    "release_conn() once per response."
+)
+_CLOSED_HINT = (
+    "The pool was closed, by close(), a with block or PoolManager.clear(): make the request "
+    "before that, or take a new pool."
+)
+_NO_HOST_HINT = "Give an absolute URL with a host, such as http://example.com/path."
+_UNREWINDABLE_HINT = (
+    "The body is a generator or a stream and was sent, in part or whole: pass bytes or a "
+    "seekable file to allow retries and redirects, or retries=False."
+)
+_CERTIFICATE_HINTS = {
+    "self-signed": "The certificate is signed by nobody you trust: give its CA as ca_certs.",
+    "self signed": "The certificate is signed by nobody you trust: give its CA as ca_certs.",
+    "unable to get local issuer": (
+        "The issuer is not among the trusted CAs: give it as ca_certs, or let the server send "
+        "its intermediate certificates."
+    ),
+    "certificate has expired": "The certificate has expired: renew it, or check this clock.",
+    "not yet valid": "The certificate is not valid yet: check the clock of this machine.",
+    "doesn't match": (
+        "The certificate is for another name: use that name in the URL, or give it as "
+        "assert_hostname."
+    ),
+    "mismatch": (
+        "The certificate is for another name: use that name in the URL, or give it as "
+        "assert_hostname."
+    ),
+    "wrong version number": "The server answers in plain HTTP on this port: use http://.",
+}
+
+_Error = typing.TypeVar("_Error", bound=HTTPError)
+
+
+def _advise(error: _Error, hint: str | None) -> _Error:
+    error.hint = hint
+    return error
+
+
+class ConnectionPool:
+    """What pools of every kind have: a host, a port and a queue; LocationValueError without host."""
+
+    scheme: str | None = None
+    QueueCls = _DEFAULT_QUEUE_CLASS
+
+    def __init__(self, host: str, port: int | None = None) -> None:
+        if not host:
+            raise _advise(LocationValueError("No host specified."), _NO_HOST_HINT)
+        self.host = _normalize_host(host, scheme=self.scheme)
+        self.port = port
+        # CONNECT wants an IPv6 address in its brackets.
+        self._tunnel_host = normalize_host(host, scheme=self.scheme).lower()
+
+    def __str__(self) -> str:
+        return f"{type(self).__name__}(host={self.host!r}, port={self.port!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> typing.Literal[False]:
+        self.close()
+        return False
+
+    def close(self) -> None:
+        """Close the idle connections and refuse further use."""
+
+    def _new_pool_queue(self, maxsize: int) -> queue.LifoQueue[typing.Any]:
+        if self.QueueCls is _DEFAULT_QUEUE_CLASS:
+            return make_queue(maxsize)
+        return self.QueueCls(maxsize)
+
+
+class HTTPConnectionPool(ConnectionPool, RequestMethods):
+    """Connections to one host over HTTP, for use by many threads.
+
+    `timeout` is in seconds or a `Timeout`.  `maxsize` connections are kept for reuse; with
+    `block` no more than these are ever open and requests wait for one, else further ones are
+    opened and closed after use.  `headers` are sent with requests that give none, `retries`
+    apply to those that give none.  `conn_kw` goes to the connections.
+    """
+
+    scheme = "http"
+    ConnectionCls: type[BaseHTTPConnection] | type[BaseHTTPSConnection] = HTTPConnection
+
+    #: Bounds for the responses; set by the manager, None for the defaults.
+    limits: Limits | None = None
+    # Shared by the pools of a manager; a pool of HTTPS without manager makes one of its own.
+    _context_cache: ContextCache | None = None
+    _told_full = False
+
+    def __init__(
+        self,
+        host: str,
+        port: int | None = None,
+        timeout: _TYPE_TIMEOUT | None = _DEFAULT_TIMEOUT,
+        maxsize: int = 1,
+        block: bool = False,
+        headers: typing.Mapping[str, str] | None = None,
+        retries: Retry | bool | int | None = None,
+        _proxy: Url | None = None,
+        _proxy_headers: typing.Mapping[str, str] | None = None,
+        _proxy_config: ProxyConfig | None = None,
+        **conn_kw: typing.Any,
+    ):
+        ConnectionPool.__init__(self, host, port)
+        RequestMethods.__init__(self, headers)
+        self.timeout = timeout if isinstance(timeout, Timeout) else Timeout.from_float(timeout)
+        self.retries = Retry.DEFAULT if retries is None else retries
+        self.pool: queue.LifoQueue[typing.Any] | None = self._new_pool_queue(maxsize)
+        self.block = block
+        self.proxy = _proxy
+        self.proxy_headers = _proxy_headers or {}
+        self.proxy_config = _proxy_config
+
+        # A None in the queue is the right to open a connection.
+        for _ in range(maxsize):
+            self.pool.put(None)
+
+        self.num_connections = 0
+        self.num_requests = 0
+        self.limits = conn_kw.pop("limits", None)
+        self.conn_kw = conn_kw
+        if self.proxy:
+            # Nagle's algorithm stays on towards proxies, so that they get whole requests.
+            self.conn_kw.setdefault("socket_options", [])
+            self.conn_kw["proxy"] = self.proxy
+            self.conn_kw["proxy_config"] = self.proxy_config
+        # The queue and not self: a reference to self would keep the pool alive.
+        weakref.finalize(self, _close_pool_connections, self.pool)
+
+    def _new_conn(self) -> BaseHTTPConnection:
+        """A fresh connection, not yet open."""
+        self.num_connections += 1
+        log.debug(
+            "Starting new HTTP connection (%d): %s:%s",
+            self.num_connections,
+            self.host,
+            self.port or "80",
+        )
+        conn = self.ConnectionCls(
+            host=self.host,
+            port=self.port,
+            timeout=self.timeout.connect_timeout,
+            **self.conn_kw,
+        )
+        return self._equip(conn)
+
+    def _equip(self, conn: typing.Any) -> typing.Any:
+        """Hand over what is ours and no keyword, which foreign connections would refuse."""
+        if self.limits is not None:
+            conn.limits = self.limits
+        return conn
+
+    def _get_conn(self, timeout: float | None = None) -> BaseHTTPConnection:
+        """An idle connection that is still good, or a fresh one.
+
+        With `block`, waits up to `timeout` seconds, then raises EmptyPoolError.
+        ClosedPoolError after close().
+        """
+        idle = self.pool
+        if idle is None:
+            raise _advise(ClosedPoolError(self, "Pool is closed."), _CLOSED_HINT)
+        try:
+            conn = idle.get(block=self.block, timeout=timeout)
+        except queue.Empty:
+            if self.block:
+                raise self._empty_error(idle.maxsize) from None
+            conn = None
+        try:
+            if conn is not None:
+                if self.pool is None:  # closed while we waited
+                    conn.close()
+                elif _is_foreign(conn) or is_connection_dropped(conn):
+                    log.debug("Resetting dropped connection: %s", self.host)
+                    conn.close()
+            return conn or self._new_conn()
+        except BaseException:
+            self._put_conn(None)
+            raise
+
+    def _empty_error(self, size: int) -> EmptyPoolError:
+        error = EmptyPoolError(
+            self,
+            "Pool is empty and a new connection can't be opened due to blocking mode.",
+        )
+        return _advise(error, _EMPTY_HINT.format(size=size, host=self.host))
+
+    def _put_conn(self, conn: BaseHTTPConnection | None) -> None:
+        """Give back a connection, or with None the right to open one.
+
+        Closed instead of kept when the pool is closed or full; with `block` a full pool is
+        a misuse and raises FullPoolError.
+        """
+        if conn is not None and getattr(conn, "_close_after_response", False) is True:
+            conn.close()
+        idle = self.pool
+        if idle is not None:
+            try:
+                idle.put(conn, block=False)
+            except queue.Full:
+                pass
+            else:
+                if self.pool is None:  # closed at the same time, perhaps before our put
+                    _close_pool_connections(idle)
+                return
+        if conn:
+            conn.close()
+        if idle is None:
+            return
+        if self.block:
+            error = FullPoolError(
+                self, "Pool reached maximum size and no more connections are allowed."
+            )
+            raise _advise(error, _FULL_HINT) from None
+        if not self._told_full:
+            # Once per pool: on a busy one every request would say it.
+            self._told_full = True
+            log.warning(
+                "Connection pool is full, discarding connection: %s. Connection pool size: %s",
+                self.host,
+                idle.qsize(),
+            )
+
+    def _validate_conn(self, conn: BaseHTTPConnection) -> None:
+        """Called before each request, for what has to be checked on a connection."""
+
+    def _prepare_proxy(self, conn: BaseHTTPConnection) -> None:
+        pass
+
+    def _get_timeout(self, timeout: _TYPE_TIMEOUT) -> Timeout:
+        """A Timeout of the caller's own, not started."""
+        if timeout is _DEFAULT_TIMEOUT:
+            return self.timeout.clone()
+        if isinstance(timeout, Timeout):
+            return timeout.clone()
+        return Timeout.from_float(timeout)
+
+    def _clock(self, timeout: _TYPE_TIMEOUT) -> Timeout:
+        """As `_get_timeout`, but shared where there is no total and so nothing to start."""
+        if timeout is _DEFAULT_TIMEOUT:
+            timeout = self.timeout
+        if type(timeout) is Timeout and timeout.total is None:
+            return timeout
+        if type(timeout) is float or type(timeout) is int:
+            return _plain_timeout(timeout)
+        return self._get_timeout(timeout)
+
+    def _raise_timeout(
+        self,
+        err: BaseSSLError | OSError | SocketTimeout,
+        url: str,
+        timeout_value: _TYPE_TIMEOUT | None,
+    ) -> None:
+        """Raise ReadTimeoutError when `err` means a timeout."""
+        if isinstance(err, SocketTimeout) or getattr(err, "errno", None) in _blocking_errnos:
+            raise ReadTimeoutError(
+                self, url, f"Read timed out. (read timeout={timeout_value})"
+            ) from err
+
+    def _make_request(
+        self,
+        conn: BaseHTTPConnection,
+        method: str,
+        url: str,
+        body: _TYPE_BODY | None = None,
+        headers: typing.Mapping[str, str] | None = None,
+        retries: Retry | None = None,
+        timeout: _TYPE_TIMEOUT = _DEFAULT_TIMEOUT,
+        chunked: bool = False,
+        response_conn: BaseHTTPConnection | None = None,
+        preload_content: bool = True,
+        decode_content: bool = True,
+        enforce_content_length: bool = True,
+    ) -> BaseHTTPResponse:
+        """One exchange on `conn`: connect if need be, send, receive the head.
+
+        `response_conn` is the connection that the response is to give back, None when the
+        caller does so.  Raises what the connection raises; ReadTimeoutError on a timeout.
+        """
+        self.num_requests += 1
+        clock = self._clock(timeout)
+        if clock.total is not None:
+            clock = clock.clone()
+            clock.start_connect()
+        conn.timeout = Timeout.resolve_default_timeout(clock.connect_timeout)
+        self._make_ready(conn, url)
+        try:
+            conn.request(
+                method,
+                url,
+                body=body,
+                headers=headers,
+                chunked=chunked,
+                preload_content=preload_content,
+                decode_content=decode_content,
+                enforce_content_length=enforce_content_length,
+            )
+        except OSError as e:
+            if not isinstance(e, BrokenPipeError) and e.errno not in _SEND_ERRNOS_WITH_ANSWER:
+                raise
+        response = self._receive(conn, url, clock.read_timeout)
+        response.retries = retries
+        response._connection = response_conn  # type: ignore[attr-defined]
+        response._pool = self  # type: ignore[attr-defined]
+        if log.isEnabledFor(logging.DEBUG):
+            self._log_exchange(method, url, response)
+        return response
+
+    def _make_ready(self, conn: BaseHTTPConnection, url: str) -> None:
+        """Run `_validate_conn`, which connects, and name its errors as ours."""
+        try:
+            try:
+                self._validate_conn(conn)
+            except (SocketTimeout, BaseSSLError) as e:
+                self._raise_timeout(err=e, url=url, timeout_value=conn.timeout)
+                raise
+        except (OSError, TimeoutError, BaseSSLError, CertificateError, SSLError) as e:
+            error: Exception = _ssl_error(e) if _is_tls_failure(e) else e
+            if isinstance(error, (OSError, TimeoutError, SSLError)) and _lacks_proxy(conn):
+                error = _wrap_proxy_error(error, conn.proxy.scheme)  # type: ignore[union-attr]
+            raise error
+
+    def _receive(
+        self, conn: BaseHTTPConnection, url: str, read_timeout: float | None
+    ) -> BaseHTTPResponse:
+        if not conn.is_closed:
+            # Zero would make the socket non-blocking, and http.client read that as an
+            # empty status line.
+            if read_timeout == 0:
+                raise ReadTimeoutError(
+                    self, url, f"Read timed out. (read timeout={read_timeout})"
+                )
+            conn.timeout = read_timeout
+        try:
+            return conn.getresponse()
+        except (BaseSSLError, OSError) as e:
+            self._raise_timeout(err=e, url=url, timeout_value=read_timeout)
+            raise
+
+    def _log_exchange(self, method: str, url: str, response: BaseHTTPResponse) -> None:
+        log.debug(
+            '%s://%s:%s "%s %s %s" %s %s',
+            self.scheme,
+            self.host,
+            self.port,
+            method,
+            url,
+            response.version_string,
+            response.status,
+            response.length_remaining,
+        )
+
+    def close(self) -> None:
+        """Close the idle connections and refuse further use; connections in use close later."""
+        idle, self.pool = self.pool, None
+        if idle is not None:
+            _close_pool_connections(idle)
+
+    def is_same_host(self, url: str) -> bool:
+        """Whether `url` is relative, or has the scheme, host and port of this pool."""
+        if url.startswith("/"):
+            return True
+        scheme, _, host, port, *_ = parse_url(url)
+        scheme = scheme or "http"
+        if host is not None:
+            host = _normalize_host(host, scheme=scheme)
+        default = port_by_scheme.get(scheme)
+        if self.port is None:
+            port = None if port == default else port
+        elif port is None:
+            port = default
+        return (scheme, host, port) == (self.scheme, self.host, self.port)
+
+    def urlopen(  # type: ignore[override]
+        self,
+        method: str,
+        url: str,
+        body: _TYPE_BODY | None = None,
+        headers: typing.Mapping[str, str] | None = None,
+        retries: Retry | bool | int | None = None,
+        redirect: bool = True,
+        assert_same_host: bool = True,
+        timeout: _TYPE_TIMEOUT = _DEFAULT_TIMEOUT,
+        pool_timeout: int | None = None,
+        release_conn: bool | None = None,
+        chunked: bool = False,
+        body_pos: _TYPE_BODY_POSITION | None = None,
+        preload_content: bool = True,
+        decode_content: bool = True,
+        **response_kw: typing.Any,
+    ) -> BaseHTTPResponse:
+        """Send a request and return its response, after retries and redirects.
+
+        `timeout` is in seconds or a `Timeout`; `pool_timeout` in seconds bounds the wait
+        for a connection of a blocking pool.  With `release_conn` false (the default without
+        `preload_content`) the response gives its connection back when it was read.
+        HostChangedError for a foreign `url` unless `assert_same_host` is false.
+        """
+        follows = redirect or response_kw.pop(_DEFER_REDIRECT, False)
+        url, scheme = _request_target(url)
+        if headers is None:
+            headers = self.headers
+        if not isinstance(retries, Retry):
+            retries = self._retries_of(retries, redirect)
+        if release_conn is None:
+            release_conn = preload_content
+        if assert_same_host and not self.is_same_host(url):
+            raise HostChangedError(self, url, retries)
+        tunnel = self._needs_tunnel(scheme)
+        if not tunnel:
+            headers = self._with_proxy_headers(headers)
+        if body is not None:
+            body_pos = set_file_position(body, body_pos)
+        exchange = {"timeout": self._clock(timeout), "body": body, "headers": headers}
+        exchange.update(chunked=chunked, retries=retries, **response_kw)
+        exchange.update(preload_content=preload_content, decode_content=decode_content)
+        plan = (pool_timeout, release_conn, body_pos, tunnel, follows)
+        response, failure = self._attempt(method, url, exchange, plan)
+        if response is not None:
+            location = redirect and response.get_redirect_location()
+            if not location and not _may_retry_status(retries, method, response):
+                return response
+
+        again = {"redirect": redirect, "assert_same_host": assert_same_host, **response_kw}
+        again.update(timeout=timeout, pool_timeout=pool_timeout, release_conn=release_conn)
+        again.update(preload_content=preload_content, decode_content=decode_content)
+        again.update(chunked=chunked, body_pos=body_pos)
+        if follows and not redirect:
+            again[_DEFER_REDIRECT] = True
+        if response is None:
+            retries, error = failure
+            self._log_retry(retries, error, url)
+            return self.urlopen(method, url, body, headers, retries, **again)
+        call = (method, url, body, headers, retries)
+        if location:
+            return self._redirect(response, location, call, again)
+        return self._retry_status(response, call, again)
+
+    def _retries_of(self, retries: typing.Any, redirect: bool) -> Retry:
+        if retries is None:
+            retries = self.retries
+        # A Retry of another implementation will do if it can count.
+        if isinstance(retries, Retry) or hasattr(retries, "increment"):
+            return typing.cast(Retry, retries)
+        return Retry.from_int(retries, redirect=redirect, default=self.retries)
+
+    def _needs_tunnel(self, scheme: str | None) -> bool:
+        return self.proxy is not None and connection_requires_http_tunnel(
+            self.proxy, self.proxy_config, scheme
+        )
+
+    def _with_proxy_headers(self, headers: typing.Any) -> typing.Any:
+        # A copy also without proxy headers: whoever wraps _make_request may change it.
+        headers = headers.copy()
+        if self.proxy_headers:
+            headers.update(self.proxy_headers)
+        return headers
+
+    def _attempt(
+        self, method: str, url: str, exchange: dict[str, typing.Any], plan: tuple[typing.Any, ...]
+    ) -> tuple[typing.Any, typing.Any]:
+        """Take a connection, run one exchange, give the connection back.
+
+        The response and None, or None and a pair: the retries that are left and the error.
+        """
+        pool_timeout, release_conn, body_pos, tunnel, follows = plan
+        conn = None
+        try:
+            conn = self._get_conn(timeout=pool_timeout)
+            conn.timeout = exchange["timeout"].connect_timeout
+            if tunnel and conn.is_closed:
+                self._open_tunnel(conn)
+            # Read by the connection when it has the head of the response.
+            conn._defer_redirect_body = follows  # type: ignore[attr-defined]
+            response = self._make_request(
+                conn, method, url, response_conn=None if release_conn else conn, **exchange
+            )
+        except EmptyPoolError:
+            raise
+        except _CONNECTION_ERRORS as e:
+            error = _public_error(e, conn)
+            self._discard(conn)
+            retries = exchange["retries"].increment(
+                method, url, error=error, _pool=self, _stacktrace=e.__traceback__
+            )
+            # Attribute of the connection: whether bytes of the body may have left.
+            if _is_one_shot(exchange["body"], body_pos) and _has_sent_body(conn):
+                raise _unrewindable() from e
+            retries.sleep()
+            return None, (retries, e)
+        except BaseException:
+            self._discard(conn)
+            raise
+        if release_conn:
+            self._release(conn, response)
+        return response, None
+
+    def _open_tunnel(self, conn: BaseHTTPConnection) -> None:
+        try:
+            self._prepare_proxy(conn)
+        except (BaseSSLError, OSError) as e:
+            proxy = typing.cast(Url, self.proxy)
+            self._raise_timeout(err=e, url=proxy.url, timeout_value=conn.timeout)
+            raise
+
+    def _discard(self, conn: BaseHTTPConnection | None) -> None:
+        """Close a connection after a failure and give back the right to open one."""
+        if conn is not None:
+            conn.close()
+        elif _stock_get_conn(self):
+            return  # it gives back its right itself
+        self._put_conn(None)
+
+    def _release(self, conn: BaseHTTPConnection, response: BaseHTTPResponse) -> None:
+        """Put back a connection whose response was read, or leave it to the response."""
+        if getattr(response, "_redirect_deferred", False) is True:
+            response._connection = conn  # type: ignore[attr-defined]
+        else:
+            self._put_conn(conn)
+
+    def _log_retry(self, retries: Retry, error: Exception, url: str) -> None:
+        log.warning(
+            "Retrying (%r) after connection broken by '%r': %s",
+            retries,
+            error,
+            url,
+            # pip words this warning anew, and needs the host for it.
+            extra={"__urllib3-retry-warning": {"host": self.host}},
+        )
+
+    def _redirect(
+        self,
+        response: BaseHTTPResponse,
+        location: str,
+        call: tuple[typing.Any, ...],
+        again: dict[str, typing.Any],
+    ) -> BaseHTTPResponse:
+        """Follow a redirect within this pool, or return the response if Retry says so."""
+        method, url, body, headers, retries = call
+        location = _checked_location(response, location)
+        if response.status == 303:
+            method, body, headers = _without_body(headers, again)
+        if retries.remove_headers_on_redirect and not self.is_same_host(location):
+            headers = _without_credentials(headers, retries.remove_headers_on_redirect)
+        try:
+            retries = retries.increment(method, url, response=response, _pool=self)
+        except MaxRetryError:
+            if retries.raise_on_redirect:
+                response.drain_conn()
+                raise
+            return _preloaded(response)
+        response.drain_conn()
+        _require_rewindable(body, again["body_pos"])
+        retries.sleep_for_retry(response)
+        log.debug("Redirecting %s -> %s", url, location)
+        return self.urlopen(method, location, body, headers, retries=retries, **again)
+
+    def _retry_status(
+        self,
+        response: BaseHTTPResponse,
+        call: tuple[typing.Any, ...],
+        again: dict[str, typing.Any],
+    ) -> BaseHTTPResponse:
+        """Repeat a request because of the status it got."""
+        method, url, body, headers, retries = call
+        try:
+            retries = retries.increment(method, url, response=response, _pool=self)
+        except MaxRetryError:
+            if retries.raise_on_status:
+                response.drain_conn()
+                raise
+            return response
+        response.drain_conn()
+        _require_rewindable(body, again["body_pos"])
+        retries.sleep(response)
+        log.debug("Retry: %s", url)
+        return self.urlopen(method, url, body, headers, retries=retries, **again)
+
+
+# Keyword by which a manager tells a pool whose urlopen() nobody replaced that it will
+# follow redirects: their bodies then stay on the wire, to be drained within limits.
+_DEFER_REDIRECT = "_defer_redirect"
+
+_STOCK_GET_CONN = HTTPConnectionPool._get_conn
+_STOCK_URLOPEN = HTTPConnectionPool.urlopen
+_STOCK_IS_RETRY = Retry.is_retry
+
+# A target that _encode_target() would return unchanged.
+_CLEAN_TARGET = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@/\-]*(?:\?[A-Za-z0-9._~!$&'()*+,;=:@/?\-]*)?")
+
+
+def _request_target(url: str) -> tuple[str, str | None]:
+    """What goes into the request line, and the scheme when `url` is absolute."""
+    if _CLEAN_TARGET.fullmatch(url):
+        return url, None
+    if url.startswith("/"):
+        return to_str(_encode_target(url)), None
+    parsed = parse_url(url)
+    return to_str(parsed._replace(fragment=None).url), parsed.scheme
+
+
+def _stock_get_conn(pool: HTTPConnectionPool) -> bool:
+    return type(pool)._get_conn is _STOCK_GET_CONN and "_get_conn" not in pool.__dict__
+
+
+def _is_foreign(conn: typing.Any) -> bool:
+    """Whether a connection is another process's, or its last response was not read."""
+    born = getattr(conn, "_fork_generation", None)
+    if isinstance(born, int) and born != fork_generation():
+        return True
+    return getattr(conn, "_has_unread_response", False) is True
+
+
+_plain_timeouts: dict[tuple[type, float], Timeout] = {}
+
+
+def _plain_timeout(seconds: float) -> Timeout:
+    """Timeout.from_float, remembered: programs use few numbers, and use them often."""
+    key = (type(seconds), seconds)  # 5 and 5.0 are written differently in messages
+    timeout = _plain_timeouts.get(key)
+    if timeout is None:
+        timeout = Timeout.from_float(seconds)
+        if len(_plain_timeouts) >= 64:
+            _plain_timeouts.clear()
+        _plain_timeouts[key] = timeout
+    return timeout
+
+
+def _may_retry_status(retries: Retry, method: str, response: BaseHTTPResponse) -> bool:
+    status = response.status
+    if (
+        type(retries).is_retry is _STOCK_IS_RETRY
+        and status not in retries.RETRY_AFTER_STATUS_CODES
+        and status not in retries.status_forcelist
+    ):
+        return False  # without a look at the headers, which would have to be built
+    return retries.is_retry(method, status, bool(response.headers.get("Retry-After")))
+
+
+def _is_tls_failure(e: BaseException) -> bool:
+    return isinstance(e, (BaseSSLError, CertificateError))
+
+
+def _ssl_error(e: BaseException) -> SSLError:
+    text = str(e)
+    hints = [hint for sign, hint in _CERTIFICATE_HINTS.items() if sign in text]
+    return _advise(SSLError(e), hints[0] if hints else None)
+
+
+def _lacks_proxy(conn: BaseHTTPConnection | None) -> bool:
+    """Whether the connection was to go to a proxy and did not get there."""
+    return bool(conn and conn.proxy and not conn.has_connected_to_proxy)
+
+
+def _public_error(e: Exception, conn: BaseHTTPConnection | None) -> Exception:
+    """The library's name for what went wrong on a connection."""
+    error: Exception = _ssl_error(e) if _is_tls_failure(e) else e
+    if isinstance(error, (OSError, TimeoutError, SSLError, HTTPException)) and _lacks_proxy(conn):
+        return _wrap_proxy_error(error, conn.proxy.scheme)  # type: ignore[union-attr]
+    if isinstance(error, (OSError, HTTPException)):
+        return ProtocolError("Connection aborted.", error)
+    return error
+
+
+def _is_one_shot(body: typing.Any, body_pos: _TYPE_BODY_POSITION | None) -> bool:
+    """Whether a body can be read only once, and would be sent empty the second time."""
+    if body is None or body_pos is not None or isinstance(body, (str, bytes, bytearray)):
+        return False
+    return hasattr(body, "__next__") or hasattr(body, "read")
+
+
+def _has_sent_body(conn: typing.Any) -> bool:
+    return conn is not None and getattr(conn, "_body_started", True) is not False
+
+
+def _unrewindable() -> UnrewindableBodyError:
+    error = UnrewindableBodyError(
+        "Unable to record file position for rewinding request body during a redirect/retry."
+    )
+    return _advise(error, _UNREWINDABLE_HINT)
+
+
+def _require_rewindable(body: typing.Any, body_pos: _TYPE_BODY_POSITION | None) -> None:
+    if _is_one_shot(body, body_pos):
+        raise _unrewindable()
+
+
+def _checked_location(response: BaseHTTPResponse, location: str) -> str:
+    """`location` if it names one target with a host; LocationParseError otherwise.
+
+    RFC 9110 4.2.1: an empty host is an error.  5.2: Location is no list, so that two of
+    them, joined by a comma, would be a target that nobody meant.
+    """
+    getlist = getattr(response.headers, "getlist", None)
+    several = getlist is not None and len(set(getlist("location"))) > 1
+    if several or _EMPTY_HOST.match(location):
+        response.drain_conn()
+        error = LocationParseError(location)
+        error.rule = "RFC 9110 5.2" if several else "RFC 9110 4.2.1"
+        raise error
+    return location
+
+
+_EMPTY_HOST = re.compile(r"https?://(?:[^/?#]*@)?(?::[0-9]*)?(?:[/?#]|$)", re.IGNORECASE)
+
+
+def _without_body(
+    headers: typing.Any, again: dict[str, typing.Any]
+) -> tuple[str, None, HTTPHeaderDict]:
+    """Method, body and headers after 303 (RFC 9110 15.4.4); nothing describes a body."""
+    again["chunked"] = False
+    again["body_pos"] = None
+    return "GET", None, HTTPHeaderDict(headers)._prepare_for_method_change()
+
+
+def _without_credentials(headers: typing.Any, names: typing.Collection[str]) -> typing.Any:
+    """A copy of `headers`, of whatever mapping type, without those that `names` forbids."""
+    kept = headers.copy()
+    for name in headers:
+        if to_str(name).lower() in names:
+            kept.pop(name, None)
+    return kept
+
+
+def _preloaded(response: BaseHTTPResponse) -> BaseHTTPResponse:
+    """Read the body that was left on the wire for a redirect that is not followed after all."""
+    if getattr(response, "_redirect_deferred", False) is True:
+        response.data  # noqa: B018  (reading it stores it)
+    return response
+
+
+class HTTPSConnectionPool(HTTPConnectionPool):
+    """Connections to one host over HTTPS.
+
+    The peer is verified by `assert_fingerprint`, by `assert_hostname`, or by its host, in
+    this order; with `assert_hostname` False no name is checked.  The other TLS settings are
+    those of `util.ssl_wrap_socket`, and are read at each new connection.
+    """
+
+    scheme = "https"
+    ConnectionCls: type[BaseHTTPSConnection] = HTTPSConnection
+
+    def __init__(
+        self,
+        host: str,
+        port: int | None = None,
+        timeout: _TYPE_TIMEOUT | None = _DEFAULT_TIMEOUT,
+        maxsize: int = 1,
+        block: bool = False,
+        headers: typing.Mapping[str, str] | None = None,
+        retries: Retry | bool | int | None = None,
+        _proxy: Url | None = None,
+        _proxy_headers: typing.Mapping[str, str] | None = None,
+        key_file: str | None = None,
+        cert_file: str | None = None,
+        cert_reqs: int | str | None = None,
+        key_password: str | None = None,
+        ca_certs: str | None = None,
+        ssl_version: int | str | None = None,
+        ssl_minimum_version: ssl.TLSVersion | None = None,
+        ssl_maximum_version: ssl.TLSVersion | None = None,
+        assert_hostname: str | typing.Literal[False] | None = None,
+        assert_fingerprint: str | None = None,
+        ca_cert_dir: str | None = None,
+        **conn_kw: typing.Any,
+    ) -> None:
+        super().__init__(
+            host,
+            port,
+            timeout,
+            maxsize,
+            block,
+            headers,
+            retries,
+            _proxy,
+            _proxy_headers,
+            **conn_kw,
+        )
+        self.key_file = key_file
+        self.cert_file = cert_file
+        self.cert_reqs = cert_reqs
+        self.key_password = key_password
+        self.ca_certs = ca_certs
+        self.ca_cert_dir = ca_cert_dir
+        self.ssl_version = ssl_version
+        self.ssl_minimum_version = ssl_minimum_version
+        self.ssl_maximum_version = ssl_maximum_version
+        self.assert_hostname = assert_hostname
+        self.assert_fingerprint = assert_fingerprint
+
+    def _prepare_proxy(self, conn: HTTPSConnection) -> None:  # type: ignore[override]
+        """Open a tunnel by CONNECT; proxy credentials go to the proxy alone."""
+        conn.set_tunnel(
+            scheme="https" if self.proxy and self.proxy.scheme == "https" else "http",
+            host=self._tunnel_host,
+            port=self.port,
+            headers=self.proxy_headers,
+        )
+        conn.connect()
+
+    def _new_conn(self) -> BaseHTTPSConnection:
+        """A fresh connection, not yet open; ImportError when Python has no ssl module."""
+        self.num_connections += 1
+        log.debug(
+            "Starting new HTTPS connection (%d): %s:%s",
+            self.num_connections,
+            self.host,
+            self.port or "443",
+        )
+        if not self.ConnectionCls or self.ConnectionCls is DummyConnection:  # type: ignore[comparison-overlap]
+            raise ImportError(
+                "Can't connect to HTTPS URL because the SSL module is not available."
+            )
+        host: str = self.host
+        port = self.port
+        if self.proxy is not None and self.proxy.host is not None:
+            host = self.proxy.host
+            port = self.proxy.port
+        conn = self.ConnectionCls(
+            host=host,
+            port=port,
+            timeout=self.timeout.connect_timeout,
+            cert_file=self.cert_file,
+            key_file=self.key_file,
+            key_password=self.key_password,
+            cert_reqs=self.cert_reqs,
+            ca_certs=self.ca_certs,
+            ca_cert_dir=self.ca_cert_dir,
+            assert_hostname=self.assert_hostname,
+            assert_fingerprint=self.assert_fingerprint,
+            ssl_version=self.ssl_version,
+            ssl_minimum_version=self.ssl_minimum_version,
+            ssl_maximum_version=self.ssl_maximum_version,
+            **self.conn_kw,
+        )
+        return typing.cast("BaseHTTPSConnection", self._equip(conn))
+
+    def _equip(self, conn: typing.Any) -> typing.Any:
+        if self._context_cache is not None:
+            conn._context_cache = self._context_cache
+        return super()._equip(conn)
+
+    def _validate_conn(self, conn: BaseHTTPConnection) -> None:
+        """Connect if need be, and warn when nobody was verified."""
+        super()._validate_conn(conn)
+        if conn.is_closed:
+            conn.connect()
+        if not conn.is_verified and not conn.proxy_is_verified:
+            warnings.warn(
+                f"Unverified HTTPS request is being made to host '{conn.host}'. "
+                "Adding certificate verification is strongly advised. See: "
+                "https://urllib3.readthedocs.io/en/latest/advanced-usage.html"
+                "#tls-warnings",
+                InsecureRequestWarning,
+                stacklevel=1,
+            )
+
+
+def connection_from_url(url: str, **kw: typing.Any) -> HTTPConnectionPool:
+    """A pool for the scheme, host and port of `url`; `kw` goes to the pool."""
+    scheme, _, host, port, *_ = parse_url(url)
+    scheme = scheme or "http"
+    if port is None:
+        port = port_by_scheme.get(scheme, 80)
+    pool_class = HTTPSConnectionPool if scheme == "https" else HTTPConnectionPool
+    return pool_class(host, port=port, **kw)  # type: ignore[arg-type]
+
+
+@typing.overload
+def _normalize_host(host: None, scheme: str | None) -> None: ...
+
+
+@typing.overload
+def _normalize_host(host: str, scheme: str | None) -> str: ...
+
+
+def _normalize_host(host: str | None, scheme: str | None) -> str | None:
+    """The host as sockets want it: an IPv6 address without its brackets."""
+    host = normalize_host(host, scheme)
+    if host and host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    return host
+
+
+def _url_from_pool(
+    pool: HTTPConnectionPool | HTTPSConnectionPool, path: str | None = None
+) -> str:
+    """The URL of `path` in this pool, for logs."""
+    return Url(scheme=pool.scheme, host=pool.host, port=pool.port, path=path).url
+
+
+def _close_pool_connections(pool: queue.LifoQueue[typing.Any]) -> None:
+    """Take all connections out of a queue and close them."""
+    try:
+        while True:
+            conn = pool.get(block=False)
+            if conn:
+                conn.close()
+    except queue.Empty:
+        pass
