@@ -160,7 +160,7 @@ class HTTPHeaderDict(MutableMapping[str, str]):
     def __init__(self, headers: ValidHTTPHeaderSource | None = None, **kwargs: str):
         self._container = {}
         if headers is not None:
-            if isinstance(headers, HTTPHeaderDict):
+            if type(headers) is not dict and isinstance(headers, HTTPHeaderDict):
                 self._copy_from(headers)
             else:
                 self.extend(headers)
@@ -257,7 +257,12 @@ class HTTPHeaderDict(MutableMapping[str, str]):
 
     def _extend_from(self, source: ValidHTTPHeaderSource) -> None:
         pairs: Iterable[tuple[str, str]]
-        if isinstance(source, HTTPHeaderDict):
+        # Exact types first: isinstance() with an ABC costs as much as three headers.
+        if type(source) is dict:
+            pairs = source.items()
+        elif type(source) is list:
+            pairs = source
+        elif isinstance(source, HTTPHeaderDict):
             pairs = source.iteritems()
         elif isinstance(source, Mapping):
             pairs = source.items()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 import typing
+from base64 import b64encode
 from enum import Enum
 
 from ..exceptions import UnrewindableBodyError
@@ -110,9 +111,7 @@ def _accept_encoding(wanted: bool | list[str] | str) -> str:
 
 
 def _basic(credentials: str, encoding: str) -> str:
-    from binascii import b2a_base64
-
-    return "Basic " + b2a_base64(credentials.encode(encoding), newline=False).decode()
+    return "Basic " + b64encode(credentials.encode(encoding)).decode()
 
 
 def set_file_position(

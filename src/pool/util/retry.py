@@ -123,9 +123,27 @@ class Retry:
 
     def new(self, **kw: typing.Any) -> Self:
         """A copy with other values; subclasses with parameters of their own override it."""
-        values = {name: getattr(self, name) for name in _PARAMETERS}
-        values.update(kw)
-        return type(self)(**values)
+        params: dict[str, typing.Any] = {
+            "total": self.total,
+            "connect": self.connect,
+            "read": self.read,
+            "redirect": self.redirect,
+            "status": self.status,
+            "other": self.other,
+            "allowed_methods": self.allowed_methods,
+            "status_forcelist": self.status_forcelist,
+            "backoff_factor": self.backoff_factor,
+            "backoff_max": self.backoff_max,
+            "retry_after_max": self.retry_after_max,
+            "raise_on_redirect": self.raise_on_redirect,
+            "raise_on_status": self.raise_on_status,
+            "history": self.history,
+            "remove_headers_on_redirect": self.remove_headers_on_redirect,
+            "respect_retry_after_header": self.respect_retry_after_header,
+            "backoff_jitter": self.backoff_jitter,
+        }
+        params.update(kw)
+        return type(self)(**params)
 
     @classmethod
     def from_int(
@@ -222,7 +240,7 @@ class Retry:
     def is_exhausted(self) -> bool:
         """True when a count has fallen below zero."""
         counts = (self.total, self.connect, self.read, self.redirect, self.status, self.other)
-        return any(count < 0 for count in counts if count)
+        return any([count < 0 for count in counts if count])  # noqa: C419  # half the time
 
     def increment(
         self,
@@ -239,16 +257,20 @@ class Retry:
         """
         if self.total is False and error:
             raise reraise(type(error), error, _stacktrace)
-        counts: dict[str, int | None] = {
-            name: getattr(self, name)
-            for name in ("total", "connect", "read", "redirect", "status", "other")
-        }
         cause, kind, status, location = self._classify(method, response, error, _stacktrace)
-        for name in ("total", kind):
-            count = counts.get(name) if name else None
-            if name and count is not None:
-                counts[name] = count - 1
         attempt = RequestHistory(method, url, error, status, location)
+        # All six, changed or not: subclasses that override new() see them all.
+        counts: dict[str, int | None] = {
+            "total": self.total,
+            "connect": self.connect,
+            "read": self.read,
+            "redirect": self.redirect,
+            "status": self.status,
+            "other": self.other,
+        }
+        for name in ("total", kind):
+            if (count := counts.get(name)) is not None:
+                counts[name] = count - 1
         new_retry = self.new(**counts, history=(*self.history, attempt))
         if new_retry.is_exhausted():
             reason = error or ResponseError(cause)
@@ -262,7 +284,7 @@ class Retry:
         response: BaseHTTPResponse | None,
         error: Exception | None,
         _stacktrace: TracebackType | None,
-    ) -> tuple[str, str | None, int | None, str | None]:
+    ) -> tuple[str, str, int | None, str | None]:
         """Cause (text), count to lower, status and redirect target of a failed attempt."""
         if error:
             return "unknown", self._classify_error(method, error, _stacktrace), None, None
@@ -272,7 +294,7 @@ class Retry:
         if response and response.status:
             cause = ResponseError.SPECIFIC_ERROR.format(status_code=response.status)
             return cause, "status", response.status, None
-        return ResponseError.GENERIC_ERROR, None, None, None
+        return ResponseError.GENERIC_ERROR, "", None, None
 
     def _classify_error(
         self, method: str | None, error: Exception, _stacktrace: TracebackType | None
@@ -293,26 +315,6 @@ class Retry:
             f"read={self.read}, redirect={self.redirect}, status={self.status})"
         )
 
-
-_PARAMETERS = (
-    "total",
-    "connect",
-    "read",
-    "redirect",
-    "status",
-    "other",
-    "allowed_methods",
-    "status_forcelist",
-    "backoff_factor",
-    "backoff_max",
-    "retry_after_max",
-    "raise_on_redirect",
-    "raise_on_status",
-    "history",
-    "remove_headers_on_redirect",
-    "respect_retry_after_header",
-    "backoff_jitter",
-)
 
 Retry.DEFAULT = Retry(3)
 

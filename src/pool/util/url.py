@@ -83,6 +83,11 @@ _PLAIN_URL_RE = re.compile(
     r"((?:/(?!\.)[A-Za-z0-9._~!$&'()*+,;=:@\-]*)*)"
     r"(?:\?([A-Za-z0-9._~!$&'()*+,;=:@/?\-]*))?"
 )
+# The same for a request target, where dot segments stay.
+_PLAIN_TARGET_RE = re.compile(
+    r"/[A-Za-z0-9._~!$&'()*+,;=:@/\-]*"
+    r"(?:\?[A-Za-z0-9._~!$&'()*+,;=:@/?\-]*)?"
+)
 
 
 class Url(
@@ -196,19 +201,16 @@ def parse_url(url: str) -> Url:
 
 
 def _parse_any(url: str) -> Url:
-    given = url
     if not _SCHEME_RE.search(url):
         url = "//" + url
-    parts = _URI_RE.match(url)
-    if parts is None:
-        raise _refused(given, "RFC 3986 appendix B")
-    scheme, authority, path, query, fragment = parts.groups()
+    parts = _URI_RE.match(url)  # every text matches
+    scheme, authority, path, query, fragment = parts.groups()  # type: ignore[union-attr]
     normalize = scheme is None or scheme.lower() in _NORMALIZABLE_SCHEMES
     if scheme:
         scheme = scheme.lower()
     auth = host = port = None
     if authority:
-        auth, host, port = _split_authority(authority, given, normalize)
+        auth, host, port = _split_authority(authority, url, normalize)
     host = _normalize_host(host, scheme)
     if normalize:
         if path:
@@ -316,7 +318,7 @@ def _normalize_host(host: str, scheme: str | None) -> str: ...
 def _normalize_host(host: str | None, scheme: str | None) -> str | None:
     if not host:
         return host
-    _refuse_control_chars(host, host)
+    _refuse_control_chars(host)
     if scheme not in _NORMALIZABLE_SCHEMES or _IPV4_RE.match(host):
         return host
     if _IPV6_ADDRZ_RE.match(host):
@@ -342,7 +344,7 @@ def _normalize_ipv6(host: str) -> str:
 
 
 def _bad_authority(host_port: str) -> LocationParseError:
-    _refuse_control_chars(host_port, host_port)
+    _refuse_control_chars(host_port)
     return _refused(
         f"{host_port!r} is not a valid host or port",
         "RFC 3986 3.2",
@@ -350,11 +352,11 @@ def _bad_authority(host_port: str) -> LocationParseError:
     )
 
 
-def _refuse_control_chars(text: str, shown: str) -> None:
-    bad = _HOST_INVALID_CHAR_RE.search(text)
+def _refuse_control_chars(host: str) -> None:
+    bad = _HOST_INVALID_CHAR_RE.search(host)
     if bad:
         raise _refused(
-            f"Host {shown!r} contains invalid character {bad.group()!r}",
+            f"Host {host!r} contains invalid character {bad.group()!r}",
             "RFC 3986 3.2.2: no control characters or spaces in a host",
         )
 
@@ -403,6 +405,8 @@ def _idna_encode(name: str) -> bytes:
 
 def _encode_target(target: str) -> str:
     """Percent-encode what a request target may not contain; it begins with "/"."""
+    if _PLAIN_TARGET_RE.fullmatch(target):
+        return target
     match = _TARGET_RE.match(target)
     if not match:
         raise _refused(f"{target!r} is not a valid request URI", "RFC 9112 3.2")
