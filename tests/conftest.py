@@ -1,4 +1,4 @@
-"""Fixtures of the whole suite: the implementation by name, real servers, hard limits.
+"""Fixtures of the whole suite: the implementation by name, real servers.
 
 `impl` runs a test on urllib3 and on pool; `subject` on pool alone.  FASTPOOL_TEST_IMPL
 chooses others by name; FASTPOOL_REQUIRE_PROGRAMS=1 turns what is missing into failures.
@@ -8,36 +8,19 @@ from __future__ import annotations
 
 import faulthandler
 import itertools
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-if str(ROOT) not in sys.path:  # `tests.support` must be importable from any directory
-    sys.path.insert(0, str(ROOT))
-
-from tests.support import implementations, programs  # noqa: E402  (needs the path above)
-
-LIMIT_SECONDS = 60  # for a test that sets no limit of its own
-
+from tests.support import implementations, programs
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: takes seconds by nature (time limits, large bodies)")
     config.addinivalue_line("markers", "leaks: measures memory in a process of its own")
     if not faulthandler.is_enabled():
         faulthandler.enable()
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if not config.pluginmanager.hasplugin("timeout"):
-        return
-    for item in items:
-        if item.get_closest_marker("timeout") is None:
-            item.add_marker(pytest.mark.timeout(LIMIT_SECONDS))
 
 
 def implementation(name: str) -> ModuleType:

@@ -12,7 +12,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
@@ -117,8 +117,9 @@ class Nginx:
 
     directory: Path
     process: subprocess.Popen[bytes]
-    sites: dict[str, Site] = field(default_factory=dict)
-    ipv6: bool = False
+    ca: Path
+    sites: dict[str, Site]
+    ipv6: bool
 
     def port(self, site: str = "plain") -> int:
         return self.sites[site].port
@@ -254,7 +255,9 @@ def start(
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
             )
-        server = Nginx(directory, process, {site.name: site for site in sites}, ipv6)
+        server = Nginx(
+            directory, process, certificates.ca, {site.name: site for site in sites}, ipv6
+        )
         if _wait_for_start(process, sites):
             return server
         server.stop()
