@@ -1,13 +1,12 @@
 """Responses: reading, decoding, chunked framing, and giving the connection back.
 
-Owns `HTTPResponse` and the byte queue behind its bounded reads. The decoders live in
-`pool._decoders`, which loads with the first encoded body; its names, and whether brotli and
-zstd are installed, are resolved at first look by the module's `__getattr__`.
+The decoders live in `pool._decoders`, which loads with the first encoded body; its names, and
+whether brotli and zstd are installed, are resolved at first look by this module's
+`__getattr__`.
 """
 
 from __future__ import annotations
 
-import collections
 import io
 import logging
 import socket
@@ -22,6 +21,8 @@ from socket import timeout as SocketTimeout
 from . import util
 from ._base_connection import _TYPE_BODY
 from ._collections import HTTPHeaderDict as HTTPHeaderDict
+from ._io import BytesQueueBuffer as BytesQueueBuffer
+from ._io import IOMethods, lazy
 from .exceptions import (
     BodyNotHttplibCompatible,
     DecodeError,
@@ -80,9 +81,6 @@ _DECODER_NAMES = {
     "BrotliDecoder": "br",
     "ZstdDecoder": "zstd",
 }
-
-_T = typing.TypeVar("_T")
-_R = typing.TypeVar("_R", bound="BaseHTTPResponse")
 
 
 def _import_brotli() -> typing.Any:
@@ -185,88 +183,6 @@ def _get_decoder(mode: str) -> ContentDecoder:
     return decoder
 
 
-class BytesQueueBuffer:
-    """A queue of bytes that is filled by the piece and emptied by the count.
-
-    A piece that is taken whole is handed back as it is; one that is split is not copied twice.
-    """
-
-    def __init__(self) -> None:
-        self.buffer: collections.deque[bytes | memoryview] = collections.deque()
-        self._size = 0
-
-    def __len__(self) -> int:
-        return self._size
-
-    def put(self, data: bytes) -> None:
-        self.buffer.append(data)
-        self._size += len(data)
-
-    def get(self, n: int) -> bytes:
-        """Up to `n` bytes. Raises RuntimeError when empty, ValueError for a negative count."""
-        if n == 0:
-            return b""
-        if not self.buffer:
-            raise RuntimeError("buffer is empty")
-        if n < 0:
-            raise ValueError("n should be > 0")
-        first = self.buffer[0]
-        if len(first) == n and isinstance(first, bytes):
-            self.buffer.popleft()
-            self._size -= n
-            return first
-        return self._gather(min(n, self._size))
-
-    def _gather(self, count: int) -> bytes:
-        self._size -= count
-        out = io.BytesIO()
-        while count:
-            piece = self.buffer.popleft()
-            if len(piece) > count:
-                view = memoryview(piece)
-                self.buffer.appendleft(view[count:])
-                piece = view[:count]
-            out.write(piece)
-            count -= len(piece)
-        return out.getvalue()
-
-    def get_all(self) -> bytes:
-        """Everything; b"" when there is nothing."""
-        if len(self.buffer) == 1:
-            piece = self.buffer.popleft()
-            self._size = 0
-            return piece if isinstance(piece, bytes) else piece.tobytes()
-        out = self._gather(self._size)
-        self.buffer.clear()
-        return out
-
-
-class lazy(typing.Generic[_T]):
-    """An attribute made at its first look and then kept in the instance's `__dict__`.
-
-    It has no `__set__`, so a plain assignment takes its place.
-    """
-
-    def __init__(self, make: Callable[[typing.Any], _T]) -> None:
-        self._make = make
-        self._name = ""
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._name = name
-
-    @typing.overload
-    def __get__(self, instance: None, owner: type) -> lazy[_T]: ...
-
-    @typing.overload
-    def __get__(self, instance: object, owner: type) -> _T: ...
-
-    def __get__(self, instance: object | None, owner: type) -> lazy[_T] | _T:
-        if instance is None:
-            return self
-        value = instance.__dict__[self._name] = self._make(instance)
-        return value
-
-
 class _ContentDecoders:
     """The class attribute `CONTENT_DECODERS`, a plain list after the first look."""
 
@@ -298,7 +214,7 @@ class _DecoderErrors:
         return tuple(errors)
 
 
-class BaseHTTPResponse:
+class BaseHTTPResponse(IOMethods):
     """What every kind of response offers; reading is left to its subclasses.
 
     It is registered as an `io.IOBase` and has all its methods, but does not derive from it:
@@ -328,8 +244,6 @@ class BaseHTTPResponse:
     # Tells "no decoder needed" from "not looked yet".
     _decoder_initialized: bool = False
     _has_decoded_content: bool = False
-    # What io.IOBase keeps behind `closed`; ours only when auto_close is off.
-    _io_closed: bool = False
 
     @lazy
     def headers(self) -> HTTPHeaderDict:
@@ -524,99 +438,6 @@ class BaseHTTPResponse:
 
     def geturl(self) -> str | None:
         return self.url
-
-    # The rest of io.IOBase.
-
-    @property
-    def closed(self) -> bool:
-        return self._io_closed
-
-    def _checkClosed(self, msg: str | None = None) -> None:
-        if self.closed:
-            raise ValueError(msg or "I/O operation on closed file.")
-
-    def readable(self) -> bool:
-        return False
-
-    def writable(self) -> bool:
-        return False
-
-    def seekable(self) -> bool:
-        return False
-
-    def isatty(self) -> bool:
-        self._checkClosed()
-        return False
-
-    def fileno(self) -> int:
-        raise io.UnsupportedOperation("fileno")
-
-    def flush(self) -> None:
-        self._checkClosed()
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        raise io.UnsupportedOperation("seek")
-
-    def tell(self) -> int:
-        return self.seek(0, 1)
-
-    def truncate(self, size: int | None = None) -> int:
-        raise io.UnsupportedOperation("truncate")
-
-    def readline(self, size: int | None = -1) -> bytes:
-        """One line, of at most `size` bytes when that is not negative."""
-        limit = -1 if size is None else size
-        line = bytearray()
-        while limit < 0 or len(line) < limit:
-            # Byte by byte: what lies behind the line must stay readable in every mode.
-            byte = self.read(1)
-            if not isinstance(byte, bytes):
-                kind = type(byte).__name__
-                raise OSError(f"read() should have returned a bytes object, not '{kind}'")
-            line += byte
-            if not byte or byte == b"\n":
-                break
-        return bytes(line)
-
-    def readlines(self, hint: int | None = -1) -> list[bytes]:
-        """The lines until their total size exceeds `hint`, all when that is not positive."""
-        if hint is None or hint <= 0:
-            return list(self)
-        lines: list[bytes] = []
-        size = 0
-        for line in self:
-            lines.append(line)
-            size += len(line)
-            if size > hint:
-                break
-        return lines
-
-    def writelines(self, lines: typing.Iterable[bytes]) -> None:
-        self._checkClosed()
-        for line in lines:
-            self.write(line)  # type: ignore[attr-defined]  # as any io.IOBase without write()
-
-    def __iter__(self) -> Iterator[bytes]:
-        self._checkClosed()
-        return self
-
-    def __next__(self) -> bytes:
-        line = self.readline()
-        if not line:
-            raise StopIteration
-        return line
-
-    def __enter__(self: _R) -> _R:
-        self._checkClosed()
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 io.IOBase.register(BaseHTTPResponse)
