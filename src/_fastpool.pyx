@@ -31,10 +31,14 @@ include "_fastpool/lenient.pxi"       # 2  response head, second tier
 include "_fastpool/body.pxi"          # 2  message framing, chunked reader
 include "_fastpool/request.pxi"       # 2  request head, injection checks
 include "_fastpool/exchange.pxi"      # 2  one request and its response; "may this be reused?"
+include "_fastpool/slots.pxi"         # 3  lock-free slot array, FIFO waiters
 include "_fastpool/tcp.pxi"           # 3  syscalls and waiting
 include "_fastpool/roundtrip.pxi"     # 4  the blocking exchange
+include "_fastpool/pool.pxi"          # 5  SlotPool: checkout, return, wait, close
 include "_fastpool/flatten.pxi"       # 5  Python headers to spans
 include "_fastpool/answer.pxi"        # 5  ResponseHead, parse_head()
 include "_fastpool/wire.pxi"          # 5  Wire: the compiled half of a connection
 include "_fastpool/reader.pxi"        # 5  BodyReader: a body read piece by piece
+include "_fastpool/guard.pxi"         # 5  may a request take the compiled exchange?
+include "_fastpool/testing_slots.pxi" # 5  native-thread stress of the slot array
 include "_fastpool/testing.pxi"       # 5  hooks for tests and benchmarks

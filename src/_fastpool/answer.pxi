@@ -3,6 +3,17 @@
 # Headers become Python objects only where they are looked at.
 
 
+cdef object make_headers = None             # HTTPHeaderDict from pairs
+cdef object make_original_response = None   # ServerResponse from a head
+
+
+def bind_classes(headers, original_response):
+    """Tell the core how `ResponseHead` makes the Python objects of `src/pool`."""
+    global make_headers, make_original_response
+    make_headers = headers
+    make_original_response = original_response
+
+
 @cython.final
 @cython.freelist(64)
 cdef class ResponseHead:
@@ -14,7 +25,9 @@ cdef class ResponseHead:
     cdef readonly bint keep_alive       # as far as the head tells
     cdef readonly bint chunked
     cdef readonly int defects           # Defect bits
+    cdef readonly bint encoded          # there is a Content-Encoding
     cdef readonly object length         # int: body bytes announced; None: unknown
+    cdef public object reader           # BodyReader of a body still to be read, or None
     cdef bytes raw
     cdef Field *fields
     cdef uint32_t count
@@ -30,6 +43,14 @@ cdef class ResponseHead:
         return PyUnicode_DecodeLatin1(
             PyBytes_AS_STRING(self.raw) + self.reason_at, self.reason_size, NULL
         )
+
+    def headers(self):
+        """A new header dict of all fields."""
+        return make_headers(self.items())
+
+    def original_response(self):
+        """A new http.client-like response for this head and its reader."""
+        return make_original_response(self)
 
     @property
     def raw_head(self):
@@ -50,11 +71,12 @@ cdef class ResponseHead:
             ))
         return pairs
 
-    def get(self, bytes lower not None):
+    def get(self, str lower not None):
         """Values of the fields with that lower-case name, joined by ", "; None without one."""
         cdef const char *data = PyBytes_AS_STRING(self.raw)
-        cdef const char *name = PyBytes_AS_STRING(lower)
-        cdef size_t size = PyBytes_GET_SIZE(lower)
+        cdef Text wanted = text_of(lower)
+        cdef const char *name = wanted.data
+        cdef size_t size = wanted.size
         cdef Field *f
         cdef uint32_t i
         found = None
@@ -83,10 +105,28 @@ cdef ResponseHead answer_new(const Exchange *x, const char *data):
     answer.reason_at = h.reason
     answer.reason_size = h.reason_size
     answer.defects = h.defects
+    answer.encoded = h.encoded
     answer.chunked = x.body.framing == FRAME_CHUNKED
     answer.keep_alive = xchg_keeps_alive(x)
     answer.length = None
     return answer
+
+
+def parse_chunk_size(bytes line not None):
+    """Size in a chunk-size line (its CRLF included), by the rules of the wire.
+
+    Raises InvalidChunkLength.  Shared with the generic path.
+    """
+    cdef Exchange x
+    cdef Limits bounds
+    limits_set(&bounds, None)
+    xchg_init(&x, &bounds)
+    x.inp.data = PyBytes_AS_STRING(line)
+    x.inp.end = len(line)
+    cdef int status = body_size_line(&x)
+    if status != ST_OK:
+        check(ST_BAD_CHUNK_SIZE, &x, (FaultyBody(0), line.rstrip(b"\r\n")))
+    return x.body.left
 
 
 def parse_head(data, *, method="GET", limits=None):

@@ -63,6 +63,7 @@ cdef int xchg_begin(Exchange *x) noexcept nogil:
     x.connect_request = 0
     x.close_after = 0
     x.tainted = 0
+    x.defer_redirect = 0
     x.got_bytes = 0
     x.send_broken = 0
     x.interim = 0

@@ -30,6 +30,7 @@ cdef void head_reset(Head *h) noexcept nogil:
     h.keep_alive = 0
     h.lines = 0
     h.lenient = 0
+    h.encoded = 0
 
 
 cdef void head_free(Head *h) noexcept nogil:
@@ -227,8 +228,11 @@ cdef int head_note(Exchange *x, const char *data, const Field *f) noexcept nogil
                 x.head.keep_alive = 1
         elif f.name_size == 14 and fp_equals_lower(name, b"content-length", 14):
             return head_note_length(x, f, value)
-        elif f.name_size == 16 and fp_equals_lower(name, b"proxy-connection", 16):
-            head_note_connection(&x.head, value)
+        elif f.name_size == 16:
+            if fp_equals_lower(name, b"content-encoding", 16):
+                x.head.encoded = 1
+            elif fp_equals_lower(name, b"proxy-connection", 16):
+                head_note_connection(&x.head, value)
         elif f.name_size == 17 and fp_equals_lower(name, b"transfer-encoding", 17):
             head_note_coding(&x.head, value)
     return ST_OK

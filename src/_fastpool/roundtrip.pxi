@@ -22,9 +22,19 @@ cdef int rt_run(Exchange *x, Transport *t, bint preload) noexcept nogil:
         status = rt_head(x, t)
         if status != ST_OK:
             return status
-    if preload:
+    if preload and not rt_defers(x):
         return rt_gather(x, t)
     return xchg_body_done(x) if body_is_done(&x.body) else ST_OK
+
+
+cdef bint rt_defers(const Exchange *x) noexcept nogil:
+    """The body of a redirect that will be followed: kept only where it costs nothing."""
+    cdef int status = x.head.status
+    if not x.defer_redirect or status < 301 or status > 308 or 303 < status < 307:
+        return False
+    return x.body.framing != FRAME_NONE and (
+        x.body.framing != FRAME_LENGTH or x.body.left > buf_room(&x.inp)
+    )
 
 
 cdef int rt_send(Exchange *x, Transport *t) noexcept nogil:

@@ -107,6 +107,7 @@ cdef struct Head:           # written by head.pxi alone
     uint8_t keep_alive      # Connection (or Proxy-Connection): keep-alive, or Keep-Alive seen
     uint8_t lines           # 0: status line still to come
     uint8_t lenient         # parsed by the second tier
+    uint8_t encoded         # Content-Encoding seen
 
 # --- response body --------------------------------------------------------------------------
 
@@ -157,6 +158,7 @@ cdef struct Exchange:       # written by exchange.pxi and, for out/in, by the dr
     uint8_t head_request    # method is HEAD
     uint8_t connect_request # method is CONNECT
     uint8_t close_after     # our request forbids reuse (Connection: close, odd Content-Length)
+    uint8_t defer_redirect  # leave a large body of a redirect on the wire
     uint8_t tainted         # the response forbids reuse, for whatever reason
     uint8_t got_bytes       # at least one byte of this response has arrived
     uint8_t send_broken     # peer stopped reading: only its response is of interest now
