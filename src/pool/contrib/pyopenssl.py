@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import ssl
 from socket import socket as socket_cls
+from typing import TYPE_CHECKING, Literal, TypeVar, overload
 
 import OpenSSL.SSL
 from cryptography import x509
@@ -19,14 +21,13 @@ from OpenSSL import crypto
 from .. import util
 from ..util import ssl_
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any, Literal, TypeVar, overload
+    from collections.abc import Callable, Iterable
+    from typing import Any
 
     from OpenSSL.crypto import X509
 
-    _Received = TypeVar("_Received", bytes, int)
+_Received = TypeVar("_Received", bytes, int)
 
 __all__ = ["inject_into_urllib3", "extract_from_urllib3"]
 
@@ -58,7 +59,7 @@ _OP_NO_TLSv1_2: int = getattr(OpenSSL.SSL, "OP_NO_TLSv1_2", 0)
 _OP_NO_TLSv1_3: int = getattr(OpenSSL.SSL, "OP_NO_TLSv1_3", 0)
 
 # In ascending order; a bound is the sum of the options that forbid what lies beyond it.
-_OP_NO_VERSION = {
+_OP_NO_VERSION: dict[int, int] = {
     ssl.TLSVersion.TLSv1: _OP_NO_TLSv1,
     ssl.TLSVersion.TLSv1_1: _OP_NO_TLSv1_1,
     ssl.TLSVersion.TLSv1_2: _OP_NO_TLSv1_2,
@@ -66,20 +67,26 @@ _OP_NO_VERSION = {
 }
 
 
-def _forbid(excluded: Callable[[int], bool]) -> int:
-    options = (option for version, option in _OP_NO_VERSION.items() if excluded(version))
-    return _OP_NO_SSLv2_OR_SSLv3 | sum(options)
+def _forbid(versions: Iterable[int]) -> int:
+    return _OP_NO_SSLv2_OR_SSLv3 | sum(_OP_NO_VERSION[version] for version in versions)
 
 
 _openssl_to_ssl_minimum_version: dict[int, int] = {
-    ssl.TLSVersion.MINIMUM_SUPPORTED: _forbid(lambda version: False),
-    **{bound: _forbid(lambda version, b=bound: version < b) for bound in _OP_NO_VERSION},
-    ssl.TLSVersion.MAXIMUM_SUPPORTED: _forbid(lambda version: version < ssl.TLSVersion.TLSv1_3),
+    bound: _forbid(version for version in _OP_NO_VERSION if version < bound)
+    for bound in _OP_NO_VERSION
 }
 _openssl_to_ssl_maximum_version: dict[int, int] = {
-    ssl.TLSVersion.MINIMUM_SUPPORTED: _forbid(lambda version: True),
-    **{bound: _forbid(lambda version, b=bound: version > b) for bound in _OP_NO_VERSION},
-    ssl.TLSVersion.MAXIMUM_SUPPORTED: _forbid(lambda version: False),
+    bound: _forbid(version for version in _OP_NO_VERSION if version > bound)
+    for bound in _OP_NO_VERSION
+}
+# The two extremes: SSL is never supported, nothing lies above TLS 1.3.
+_openssl_to_ssl_minimum_version |= {
+    ssl.TLSVersion.MINIMUM_SUPPORTED: _openssl_to_ssl_minimum_version[ssl.TLSVersion.TLSv1],
+    ssl.TLSVersion.MAXIMUM_SUPPORTED: _openssl_to_ssl_minimum_version[ssl.TLSVersion.TLSv1_3],
+}
+_openssl_to_ssl_maximum_version |= {
+    ssl.TLSVersion.MINIMUM_SUPPORTED: _forbid(_OP_NO_VERSION),
+    ssl.TLSVersion.MAXIMUM_SUPPORTED: _openssl_to_ssl_maximum_version[ssl.TLSVersion.TLSv1_3],
 }
 
 SSL_WRITE_BLOCKSIZE = 16384  # bytes; the largest TLS record (RFC 8446 5.1)
@@ -116,8 +123,7 @@ def _validate_dependencies_met() -> None:
         )
     if getattr(crypto.X509(), "_x509", None) is None:
         raise ImportError(
-            "'pyOpenSSL' module missing required functionality. "
-            "Try upgrading to v0.14 or newer."
+            "'pyOpenSSL' module missing required functionality. Try upgrading to v0.14 or newer."
         )
 
 
@@ -255,20 +261,14 @@ class WrappedSocket:
             self._real_close()
 
     def _real_close(self) -> None:
-        try:
+        with contextlib.suppress(OpenSSL.SSL.Error):
             self.connection.close()
-        except OpenSSL.SSL.Error:
-            pass
 
-    if TYPE_CHECKING:
+    @overload
+    def getpeercert(self, binary_form: Literal[False] = False) -> dict[str, list[Any]] | None: ...
 
-        @overload
-        def getpeercert(
-            self, binary_form: Literal[False] = False
-        ) -> dict[str, list[Any]] | None: ...
-
-        @overload
-        def getpeercert(self, binary_form: Literal[True]) -> bytes | None: ...
+    @overload
+    def getpeercert(self, binary_form: Literal[True]) -> bytes | None: ...
 
     def getpeercert(self, binary_form: bool = False) -> dict[str, list[Any]] | bytes | None:
         """The peer's certificate as DER, or a dict of its commonName and alternative names."""

@@ -6,16 +6,16 @@ Other packages assign ``SSLContext``, ``ALPN_PROTOCOLS``, ``IS_PYOPENSSL`` and
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import sys
 import warnings
+from typing import TYPE_CHECKING, overload
 
 from ..exceptions import ProxySchemeUnsupported, SSLError
 from .url import _BRACELESS_IPV6_ADDRZ_RE, _IPV4_RE
 
-# typing costs 4 ms to import and is needed by type checkers only.
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, Literal, TypeAlias, TypedDict
@@ -50,9 +50,9 @@ try:
         VERIFY_X509_STRICT,
         OP_NO_SSLv2,
         OP_NO_SSLv3,
-        SSLContext,
         TLSVersion,
     )
+    from ssl import SSLContext as SSLContext
 
     from .ssltransport import SSLTransport
 except ImportError:
@@ -145,9 +145,7 @@ def assert_fingerprint(cert: bytes | None, fingerprint: str) -> None:
         raise SSLError(f"Fingerprint of invalid length: {fingerprint}")
     function = functions[digits]
     if function is None:
-        raise SSLError(
-            f"Hash function implementation unavailable for fingerprint length: {digits}"
-        )
+        raise SSLError(f"Hash function implementation unavailable for fingerprint length: {digits}")
     import binascii
     import hmac
 
@@ -223,12 +221,8 @@ def create_urllib3_context(
                 "'ssl_minimum_version' or 'ssl_maximum_version'"
             )
         version: Any = ssl_version
-        ssl_minimum_version = _SSL_VERSION_TO_TLS_VERSION.get(
-            version, TLSVersion.MINIMUM_SUPPORTED
-        )
-        ssl_maximum_version = _SSL_VERSION_TO_TLS_VERSION.get(
-            version, TLSVersion.MAXIMUM_SUPPORTED
-        )
+        ssl_minimum_version = _SSL_VERSION_TO_TLS_VERSION.get(version, TLSVersion.MINIMUM_SUPPORTED)
+        ssl_maximum_version = _SSL_VERSION_TO_TLS_VERSION.get(version, TLSVersion.MAXIMUM_SUPPORTED)
         _warn_pinned(stacklevel=2)
     if ssl_minimum_version is None:
         ssl_minimum_version = TLSVersion.TLSv1_2
@@ -270,10 +264,8 @@ def _set_verification(context: ssl.SSLContext, cert_reqs: int) -> None:
     else:
         context.check_hostname = False
         context.verify_mode = cert_reqs  # type: ignore[assignment]
-    try:
+    with contextlib.suppress(AttributeError):  # an OpenSSL or a context without the switch
         context.hostname_checks_common_name = False
-    except AttributeError:  # OpenSSL or a foreign context without the switch
-        pass
 
 
 def _keylog_path() -> str:
@@ -360,24 +352,22 @@ def _is_key_file_encrypted(key_file: str) -> bool:
         return any("ENCRYPTED" in line for line in lines)
 
 
-if TYPE_CHECKING:
-    from typing import overload
+@overload
+def _ssl_wrap_socket_impl(
+    sock: socket.socket,
+    ssl_context: ssl.SSLContext,
+    tls_in_tls: Literal[True],
+    server_hostname: str | None = None,
+) -> SSLTransportType: ...
 
-    @overload
-    def _ssl_wrap_socket_impl(
-        sock: socket.socket,
-        ssl_context: ssl.SSLContext,
-        tls_in_tls: Literal[True],
-        server_hostname: str | None = None,
-    ) -> SSLTransportType: ...
 
-    @overload
-    def _ssl_wrap_socket_impl(
-        sock: socket.socket,
-        ssl_context: ssl.SSLContext,
-        tls_in_tls: bool,
-        server_hostname: str | None = None,
-    ) -> ssl.SSLSocket | SSLTransportType: ...
+@overload
+def _ssl_wrap_socket_impl(
+    sock: socket.socket,
+    ssl_context: ssl.SSLContext,
+    tls_in_tls: bool,
+    server_hostname: str | None = None,
+) -> ssl.SSLSocket | SSLTransportType: ...
 
 
 def _ssl_wrap_socket_impl(
@@ -388,7 +378,7 @@ def _ssl_wrap_socket_impl(
 ) -> ssl.SSLSocket | SSLTransportType:
     if not tls_in_tls:
         return ssl_context.wrap_socket(sock, server_hostname=server_hostname)
-    if not SSLTransport:
+    if SSLTransport is None:
         raise ProxySchemeUnsupported("TLS in TLS requires support for the 'ssl' module")
     SSLTransport._validate_ssl_context_for_tls_in_tls(ssl_context)
     return SSLTransport(sock, ssl_context, server_hostname)

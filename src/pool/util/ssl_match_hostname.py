@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-TYPE_CHECKING = False
+from typing import TYPE_CHECKING
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from ipaddress import IPv4Address, IPv6Address
@@ -17,9 +18,7 @@ class CertificateError(ValueError):
     """The certificate is not for this host."""
 
 
-def _dnsname_match(
-    dn: Any, hostname: str, max_wildcards: int = 1
-) -> Match[str] | None | bool:
+def _dnsname_match(dn: Any, hostname: str, max_wildcards: int = 1) -> Match[str] | None | bool:
     """Whether the presented name `dn` covers `hostname`; true values mean yes.
 
     A ``*`` counts in the leftmost label only and never spans a dot.

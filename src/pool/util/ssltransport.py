@@ -10,20 +10,20 @@ from __future__ import annotations
 import io
 import socket
 import ssl
+from typing import TYPE_CHECKING, Literal, TypeVar, overload
 
 from ..exceptions import ProxySchemeUnsupported
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, BinaryIO, Literal, TextIO, TypeVar, overload
+    from typing import Any, BinaryIO, TextIO
 
     from typing_extensions import Self
 
     from .ssl_ import _TYPE_PEER_CERT_RET, _TYPE_PEER_CERT_RET_DICT
 
-    _WriteBuffer = bytearray | memoryview
-    _ReturnValue = TypeVar("_ReturnValue")
+_WriteBuffer = bytearray | memoryview
+_ReturnValue = TypeVar("_ReturnValue")
 
 SSL_BLOCKSIZE = 16384  # bytes; the largest TLS record (RFC 8446 5.1)
 
@@ -144,15 +144,11 @@ class SSLTransport:
         """Close the socket below, without close_notify."""
         self.socket.close()
 
-    if TYPE_CHECKING:
+    @overload
+    def getpeercert(self, binary_form: Literal[False] = ...) -> _TYPE_PEER_CERT_RET_DICT | None: ...
 
-        @overload
-        def getpeercert(
-            self, binary_form: Literal[False] = ...
-        ) -> _TYPE_PEER_CERT_RET_DICT | None: ...
-
-        @overload
-        def getpeercert(self, binary_form: Literal[True]) -> bytes | None: ...
+    @overload
+    def getpeercert(self, binary_form: Literal[True]) -> bytes | None: ...
 
     def getpeercert(self, binary_form: bool = False) -> _TYPE_PEER_CERT_RET:
         return self.sslobj.getpeercert(binary_form)  # type: ignore[return-value]
