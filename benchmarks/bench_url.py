@@ -1,6 +1,6 @@
 """Micro: parse_url on URLs that differ each time, ours beside urllib3's.
 
-The URLs rotate, as in a crawl: a cache of the last URL is of no help here.
+As in a crawl, more URLs than any cache of parsed URLs would hold.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-URLS = [f"http://example.com:8080/articles/{n}?page={n % 7}" for n in range(1000)]
+URLS = [f"http://example.com:8080/articles/{n}?page={n % 7}" for n in range(20_000)]
 
 
 @pytest.mark.parametrize("package", ["pool", "urllib3"])

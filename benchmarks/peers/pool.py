@@ -5,7 +5,7 @@ from __future__ import annotations
 import pool
 from benchmarks.peers import TIMEOUT
 
-label = f"fastpool {pool.__version__}"
+label = f"fastpool {pool.__version__}"  # type: ignore[attr-defined,unused-ignore]
 
 
 class Client:
