@@ -73,6 +73,7 @@ $tls
         }
         location = /tls { default_type text/plain; return 200 "$$ssl_protocol $$ssl_client_verify"; }
         location = /no-content { return 204; }
+        location = /server-status { stub_status; }
         location = /busy { add_header Retry-After 0 always; return 503; }
         location = /loop { return 302 /loop; }
 $redirects
@@ -140,6 +141,14 @@ class Nginx:
             with path.open("wb") as handle:
                 handle.truncate(size)
         return f"/{name}"
+
+    def accepted(self) -> int:
+        """Connections that nginx accepted so far; each call adds one of its own."""
+        with socket.create_connection(("127.0.0.1", self.port()), 5) as sock:
+            sock.sendall(b"GET /server-status HTTP/1.0\r\n\r\n")
+            with sock.makefile("rb") as reader:
+                page = reader.read().decode()
+        return int(page.split("requests\n")[1].split()[0])
 
     def stop(self) -> None:
         if self.process.poll() is None:

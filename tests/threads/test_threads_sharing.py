@@ -20,11 +20,8 @@ THREADS = 16
 def test_each_thread_gets_its_own_answers(subject: ModuleType, nginx: Any, site: str) -> None:
     """On `plain` nginx ends each connection after 1,000 requests: no request may fail for it."""
     requests = 4_000 if site == "tls" else 20_000
-    options = {"ca_certs": str(nginx.ca)} if site == "tls" else {}
     with no_new_sockets():
-        result = keepalive.measure(
-            subject, nginx.url("/echo", site), requests, THREADS, **options
-        )
+        result = keepalive.measure(subject, nginx, site, requests, THREADS)
     assert result.errors == []
     assert (result.wrong, result.failed, result.slots_missing) == (0, 0, 0)
     ended = requests // 1000 if site != "endless" else 0
