@@ -61,7 +61,7 @@ def ensure_can_construct_http_header_dict(potential: object) -> ValidHTTPHeaderS
     return None
 
 
-class RecentlyUsedContainer(typing.Generic[_KT, _VT], MutableMapping[_KT, _VT]):
+class RecentlyUsedContainer(typing.Generic[_KT, _VT], typing.MutableMapping[_KT, _VT]):
     """Thread-safe map of at most ``maxsize`` entries; the least recently used one goes first.
 
     ``dispose_func`` is called, outside the lock, with each value that leaves.
@@ -147,7 +147,7 @@ class HTTPHeaderDictItemView(set[tuple[str, str]]):
         return False
 
 
-class HTTPHeaderDict(MutableMapping[str, str]):
+class HTTPHeaderDict(typing.MutableMapping[str, str]):
     """Header fields, found without regard to case, in their first spelling and order.
 
     ``[]`` and ``get`` join the lines of a repeated field with ``", "``; ``getlist`` gives them

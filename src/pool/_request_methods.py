@@ -8,9 +8,7 @@ from urllib.parse import urlencode
 from ._base_connection import _TYPE_BODY
 from ._collections import HTTPHeaderDict
 from .filepost import _TYPE_FIELDS, encode_multipart_formdata
-
-if typing.TYPE_CHECKING:
-    from .response import BaseHTTPResponse
+from .response import BaseHTTPResponse
 
 __all__ = ["RequestMethods"]
 

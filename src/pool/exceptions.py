@@ -177,7 +177,7 @@ class NameResolutionError(NewConnectionError):
 
     hint = "Check the spelling of the host name and the resolver (DNS, /etc/hosts)."
 
-    def __init__(self, host: str, conn: HTTPConnection, reason: socket.gaierror) -> None:
+    def __init__(self, host: str, conn: HTTPConnection, reason: socket.gaierror):
         super().__init__(conn, f"Failed to resolve '{host}' ({reason})")
         self._host = host
         self._reason = reason
@@ -224,7 +224,7 @@ class URLSchemeUnknown(LocationValueError):
 
     hint = "Supported are http:// and https://, and what pool_classes_by_scheme adds."
 
-    def __init__(self, scheme: str) -> None:
+    def __init__(self, scheme: str):
         super().__init__(f"Not supported URL scheme {scheme}")
         self.scheme = scheme
 

@@ -9,19 +9,16 @@ from functools import partial
 from ..exceptions import LocationParseError
 from .util import to_str
 
-if typing.TYPE_CHECKING:
-    from typing_extensions import Self
-
 # Only for these (and when no scheme is given) is a URL brought into normal form.
 _NORMALIZABLE_SCHEMES = ("http", "https", None)
 
 # yt-dlp puts an object of its own here: always looked up when used.
 _PERCENT_RE = re.compile(r"%[a-fA-F0-9]{2}")
 # A "." ends the search: "example.com:80" has no scheme.
-_SCHEME_RE = re.compile(r"^(?:[a-zA-Z][a-zA-Z0-9+\-]*:|/)")
+_SCHEME_RE = re.compile(r"^(?:[a-zA-Z][a-zA-Z0-9+-]*:|/)")
 # RFC 3986 appendix B, with "\" as an end of the authority, as browsers have it.
 _URI_RE = re.compile(
-    r"^(?:([a-zA-Z][a-zA-Z0-9+.\-]*):)?"
+    r"^(?:([a-zA-Z][a-zA-Z0-9+.-]*):)?"
     r"(?://([^\\/?#]*))?"
     r"([^?#]*)"
     r"(?:\?([^#]*))?"
@@ -37,11 +34,14 @@ _LS32_PAT = f"(?:{_HEX_PAT}:{_HEX_PAT}|{_IPV4_PAT})"
 
 
 def _ipv6_pattern() -> str:
-    # "::" stands for at least one group: n groups before it leave room for at most 7 - n.
-    tails = [f"(?:{_HEX_PAT}:){{{groups}}}{_LS32_PAT}" for groups in range(6)]
-    forms = [f"(?:{_HEX_PAT}:){{6}}{_LS32_PAT}", f"::{tails[5]}"]
-    for before, tail in enumerate([tails[4], tails[3], tails[2], tails[1], tails[0], _HEX_PAT, ""]):
-        forms.append(f"(?:(?:{_HEX_PAT}:){{0,{before}}}{_HEX_PAT})?::{tail}")
+    group = f"(?:{_HEX_PAT}:)"
+    # "::" stands for at least one group: with n + 1 before it, at most 6 - n follow.
+    heads = ["", f"{group}?", *(f"{group}{{0,{n}}}" for n in range(2, 7))]
+    tails = [f"{group}{{{n}}}{_LS32_PAT}" for n in (4, 3, 2)]
+    tails += [f"{_HEX_PAT}:{_LS32_PAT}", _LS32_PAT, _HEX_PAT, ""]
+    forms = [f"{group}{{6}}{_LS32_PAT}", f"::{group}{{5}}{_LS32_PAT}"]
+    for head, tail in zip(heads, tails, strict=True):
+        forms.append(f"(?:{head}{_HEX_PAT})?::{tail}")
     return "(?:" + "|".join(forms) + ")"
 
 
@@ -61,7 +61,7 @@ _ZONE_ID_RE = re.compile("(" + _ZONE_ID_PAT + r")\]$")
 
 _HOST_PORT_PAT = f"^({_REG_NAME_PAT}|{_IPV4_PAT}|{_IPV6_ADDRZ_PAT})(?::0*?(|0|[1-9][0-9]{{0,4}}))?$"
 _HOST_PORT_RE = re.compile(_HOST_PORT_PAT, re.DOTALL)
-_HOST_INVALID_CHAR_RE = re.compile("[\x00-\x20\x7f]")
+_HOST_INVALID_CHAR_RE = re.compile(r"[\x00-\x20\x7f]")
 _HOST_PERCENT_RE = re.compile("%[a-fA-F0-9]{2}|%")
 
 # RFC 3986 2.2, 2.3 and appendix A.
@@ -106,7 +106,7 @@ class Url(
 ):
     """The parts of a URL; a part that is not there is None. The scheme is in lower case."""
 
-    def __new__(
+    def __new__(  # type: ignore[no-untyped-def]  # as urllib3 has it
         cls,
         scheme: str | None = None,
         auth: str | None = None,
@@ -115,7 +115,7 @@ class Url(
         path: str | None = None,
         query: str | None = None,
         fragment: str | None = None,
-    ) -> Self:
+    ):
         if path and not path.startswith("/"):
             path = "/" + path
         if scheme is not None:
