@@ -43,7 +43,6 @@ from .exceptions import (
     LocationParseError,
     LocationValueError,
     MaxRetryError,
-    NewConnectionError,
     ProtocolError,
     ProxyError,
     ReadTimeoutError,
@@ -54,7 +53,7 @@ from .exceptions import (
 from .response import BaseHTTPResponse
 from .util.connection import is_connection_dropped
 from .util.proxy import connection_requires_http_tunnel
-from .util.queue import make_queue
+from .util.queue import SlotQueue, make_queue
 from .util.request import _TYPE_BODY_POSITION, set_file_position
 from .util.retry import Retry
 from .util.ssl_match_hostname import CertificateError
@@ -74,7 +73,7 @@ if typing.TYPE_CHECKING:
 
 log = logging.getLogger("urllib3.connectionpool")
 
-_TYPE_TIMEOUT = typing.Union[Timeout, float, _TYPE_DEFAULT, None]
+_TYPE_TIMEOUT = Timeout | float | _TYPE_DEFAULT | None
 _DEFAULT_QUEUE_CLASS = queue.LifoQueue
 
 _blocking_errnos = {errno.EAGAIN, errno.EWOULDBLOCK}
@@ -141,7 +140,7 @@ def _advise(error: _Error, hint: str | None) -> _Error:
 
 
 class ConnectionPool:
-    """What pools of every kind have: a host, a port and a queue; LocationValueError without host."""
+    """What pools of every kind have: a host, a port, a queue; LocationValueError without host."""
 
     scheme: str | None = None
     QueueCls = _DEFAULT_QUEUE_CLASS
@@ -251,7 +250,7 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
             timeout=self.timeout.connect_timeout,
             **self.conn_kw,
         )
-        return self._equip(conn)
+        return typing.cast("BaseHTTPConnection", self._equip(conn))
 
     def _equip(self, conn: typing.Any) -> typing.Any:
         """Hand over what is ours and no keyword, which foreign connections would refuse."""
@@ -271,16 +270,15 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
         try:
             conn = idle.get(block=self.block, timeout=timeout)
         except queue.Empty:
+            if self.pool is None:  # closed while we waited
+                raise _advise(ClosedPoolError(self, "Pool is closed."), _CLOSED_HINT) from None
             if self.block:
                 raise self._empty_error(idle.maxsize) from None
             conn = None
         try:
-            if conn is not None:
-                if self.pool is None:  # closed while we waited
-                    conn.close()
-                elif _is_foreign(conn) or is_connection_dropped(conn):
-                    log.debug("Resetting dropped connection: %s", self.host)
-                    conn.close()
+            if conn is not None and (_is_foreign(conn) or is_connection_dropped(conn)):
+                log.debug("Resetting dropped connection: %s", self.host)
+                conn.close()
             return conn or self._new_conn()
         except BaseException:
             self._put_conn(None)
@@ -419,14 +417,15 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
         try:
             try:
                 self._validate_conn(conn)
-            except (SocketTimeout, BaseSSLError) as e:
+            # TimeoutError is another class in this module.
+            except (SocketTimeout, BaseSSLError) as e:  # noqa: UP041
                 self._raise_timeout(err=e, url=url, timeout_value=conn.timeout)
                 raise
         except (OSError, TimeoutError, BaseSSLError, CertificateError, SSLError) as e:
             error: Exception = _ssl_error(e) if _is_tls_failure(e) else e
             if isinstance(error, (OSError, TimeoutError, SSLError)) and _lacks_proxy(conn):
                 error = _wrap_proxy_error(error, conn.proxy.scheme)  # type: ignore[union-attr]
-            raise error
+            raise error  # noqa: B904  (often `e` itself; else it has its cause)
 
     def _receive(
         self, conn: BaseHTTPConnection, url: str, read_timeout: float | None
@@ -497,17 +496,14 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
         decode_content: bool = True,
         **response_kw: typing.Any,
     ) -> BaseHTTPResponse:
-        """Send a request and return its response, after retries and redirects.
+        """Send a request; return its response after retries and redirects.
 
-        `timeout` is in seconds or a `Timeout`; `pool_timeout` in seconds bounds the wait
-        for a connection of a blocking pool.  With `release_conn` false (the default without
-        `preload_content`) the response gives its connection back when it was read.
-        HostChangedError for a foreign `url` unless `assert_same_host` is false.
+        `timeout` (seconds or `Timeout`) is for the exchange, `pool_timeout` (seconds) for the
+        wait for a connection.  Without `release_conn` (default: `preload_content`) the response
+        gives its connection back once it was read.  HostChangedError for a foreign `url`.
         """
         follows = redirect or response_kw.pop(_DEFER_REDIRECT, False)
         url, scheme = _request_target(url)
-        if headers is None:
-            headers = self.headers
         if not isinstance(retries, Retry):
             retries = self._retries_of(retries, redirect)
         if release_conn is None:
@@ -515,8 +511,7 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
         if assert_same_host and not self.is_same_host(url):
             raise HostChangedError(self, url, retries)
         tunnel = self._needs_tunnel(scheme)
-        if not tunnel:
-            headers = self._with_proxy_headers(headers)
+        headers = self._headers_to_send(headers, tunnel)
         if body is not None:
             body_pos = set_file_position(body, body_pos)
         exchange = {"timeout": self._clock(timeout), "body": body, "headers": headers}
@@ -524,10 +519,11 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
         exchange.update(preload_content=preload_content, decode_content=decode_content)
         plan = (pool_timeout, release_conn, body_pos, tunnel, follows)
         response, failure = self._attempt(method, url, exchange, plan)
+        location: typing.Any = None
         if response is not None:
             location = redirect and response.get_redirect_location()
             if not location and not _may_retry_status(retries, method, response):
-                return response
+                return typing.cast(BaseHTTPResponse, response)
 
         again = {"redirect": redirect, "assert_same_host": assert_same_host, **response_kw}
         again.update(timeout=timeout, pool_timeout=pool_timeout, release_conn=release_conn)
@@ -536,8 +532,7 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
         if follows and not redirect:
             again[_DEFER_REDIRECT] = True
         if response is None:
-            retries, error = failure
-            self._log_retry(retries, error, url)
+            retries = self._log_retry(failure, url)
             return self.urlopen(method, url, body, headers, retries, **again)
         call = (method, url, body, headers, retries)
         if location:
@@ -557,11 +552,14 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
             self.proxy, self.proxy_config, scheme
         )
 
-    def _with_proxy_headers(self, headers: typing.Any) -> typing.Any:
-        # A copy also without proxy headers: whoever wraps _make_request may change it.
-        headers = headers.copy()
-        if self.proxy_headers:
-            headers.update(self.proxy_headers)
+    def _headers_to_send(self, headers: typing.Any, tunnel: bool) -> typing.Any:
+        if headers is None:
+            headers = self.headers
+        if not tunnel:  # else the proxy gets its headers in CONNECT, and only there
+            # A copy also without proxy headers: whoever wraps _make_request may change it.
+            headers = headers.copy()
+            if self.proxy_headers:
+                headers.update(self.proxy_headers)
         return headers
 
     def _attempt(
@@ -626,7 +624,8 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
         else:
             self._put_conn(conn)
 
-    def _log_retry(self, retries: Retry, error: Exception, url: str) -> None:
+    def _log_retry(self, failure: tuple[Retry, Exception], url: str) -> Retry:
+        retries, error = failure
         log.warning(
             "Retrying (%r) after connection broken by '%r': %s",
             retries,
@@ -635,6 +634,7 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
             # pip words this warning anew, and needs the host for it.
             extra={"__urllib3-retry-warning": {"host": self.host}},
         )
+        return retries
 
     def _redirect(
         self,
@@ -694,7 +694,9 @@ _STOCK_URLOPEN = HTTPConnectionPool.urlopen
 _STOCK_IS_RETRY = Retry.is_retry
 
 # A target that _encode_target() would return unchanged.
-_CLEAN_TARGET = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@/\-]*(?:\?[A-Za-z0-9._~!$&'()*+,;=:@/?\-]*)?")
+_CLEAN_TARGET = re.compile(
+    r"/[A-Za-z0-9._~!$&'()*+,;=:@/\-]*(?:\?[A-Za-z0-9._~!$&'()*+,;=:@/?\-]*)?"
+)
 
 
 def _request_target(url: str) -> tuple[str, str | None]:
@@ -998,7 +1000,12 @@ def _url_from_pool(
 
 
 def _close_pool_connections(pool: queue.LifoQueue[typing.Any]) -> None:
-    """Take all connections out of a queue and close them."""
+    """Take all connections out of a queue and close them; wake those who wait for one."""
+    if isinstance(pool, SlotQueue):
+        for conn in pool.close():
+            if conn:
+                conn.close()
+        return
     try:
         while True:
             conn = pool.get(block=False)

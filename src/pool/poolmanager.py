@@ -14,6 +14,7 @@ import warnings
 from types import TracebackType
 from urllib.parse import urljoin
 
+from ._collections import HTTPHeaderDict as HTTPHeaderDict
 from ._collections import RecentlyUsedContainer
 from ._request_methods import RequestMethods
 from .connection import ProxyConfig
@@ -120,7 +121,7 @@ def _default_key_normalizer(
     `key_class` is a named tuple with at least key_scheme and key_host; TypeError when the
     context has a keyword that it lacks.
     """
-    fields = dict.fromkeys(key_class._fields)
+    fields: dict[str, typing.Any] = dict.fromkeys(key_class._fields)
     fields.update((f"key_{name}", value) for name, value in request_context.items())
     fields["key_scheme"] = request_context["scheme"].lower()
     fields["key_host"] = request_context["host"].lower()
@@ -151,6 +152,8 @@ _PLAIN_URL = re.compile(
 )
 _MAX_ORIGINS = 1024
 
+_FOLLOWS: dict[str, typing.Any] = {_DEFER_REDIRECT: True}
+
 
 class PoolManager(RequestMethods):
     """Sends requests anywhere and keeps the pools that this takes.
@@ -175,7 +178,7 @@ class PoolManager(RequestMethods):
         # As a number it would be made a Retry by pools that are called with
         # redirect=False, and then forbid the redirects that we follow.
         retries = connection_pool_kw.get("retries", Retry.DEFAULT)
-        if not isinstance(retries, Retry):
+        if not isinstance(retries, Retry) and not hasattr(retries, "increment"):
             connection_pool_kw = {**connection_pool_kw, "retries": Retry.from_int(retries)}
         self.connection_pool_kw = connection_pool_kw
         self.limits = limits
@@ -190,7 +193,8 @@ class PoolManager(RequestMethods):
         """The configuration; connections stay where they are."""
         for name in ("ssl_context", "_proxy_config"):
             value = self.connection_pool_kw.get(name)
-            if name == "ssl_context" and value is not None or _has_context(value):
+            context = value if name == "ssl_context" else getattr(value, "ssl_context", None)
+            if context is not None:
                 raise TypeError(
                     "a PoolManager with an SSLContext cannot be pickled: give ca_certs, "
                     "cert_file and the other TLS settings instead"
@@ -371,7 +375,7 @@ class PoolManager(RequestMethods):
             # Noted here, because after a redirect the next pool would find the body's end.
             body_pos = set_file_position(kw["body"], kw.get("body_pos"))
         if redirect and type(pool).urlopen is _STOCK_URLOPEN and "urlopen" not in pool.__dict__:
-            response = pool.urlopen(method, target, **{_DEFER_REDIRECT: True}, **kw)
+            response = pool.urlopen(method, target, **kw, **_FOLLOWS)
         else:
             response = pool.urlopen(method, target, **kw)
         location = redirect and response.get_redirect_location()
@@ -425,7 +429,7 @@ class PoolManager(RequestMethods):
     ) -> Retry | None:
         """The retries after a redirect; None when the response is the caller's answer."""
         method, url, location, response = step
-        retries = kw.get("retries", response.retries)
+        retries: typing.Any = kw.get("retries", response.retries)
         if not isinstance(retries, Retry) and not hasattr(retries, "increment"):
             retries = Retry.from_int(retries, redirect=True)
         forbidden = retries.remove_headers_on_redirect
@@ -448,10 +452,6 @@ def _absolute(base: str, location: str, response: BaseHTTPResponse) -> str:
     except ValueError:  # such as brackets without an address
         response.drain_conn()
         raise LocationParseError(location) from None
-
-
-def _has_context(value: typing.Any) -> bool:
-    return getattr(value, "ssl_context", None) is not None
 
 
 class _Origins:
