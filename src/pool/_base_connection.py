@@ -16,7 +16,7 @@ class ProxyConfig(typing.NamedTuple):
 
     ssl_context: ssl.SSLContext | None
     use_forwarding_for_https: bool
-    assert_hostname: None | str | typing.Literal[False]  # noqa: RUF036  # shows in the signature
+    assert_hostname: None | str | typing.Literal[False]
     assert_fingerprint: str | None
 
 

@@ -296,9 +296,7 @@ class HTTPHeaderDict(typing.MutableMapping[str, str]):
     @typing.overload
     def getlist(self, key: str, default: _DT) -> list[str] | _DT: ...
 
-    def getlist(
-        self, key: str, default: _Sentinel | _DT = _Sentinel.not_passed
-    ) -> list[str] | _DT:
+    def getlist(self, key: str, default: _Sentinel | _DT = _Sentinel.not_passed) -> list[str] | _DT:
         """All lines of a field, each as it came; ``[]`` or ``default`` if there are none."""
         if isinstance(key, bytes):
             key = key.decode("latin-1")

@@ -37,8 +37,7 @@ class RequestMethods:
     ) -> BaseHTTPResponse:
         """One request; subclasses implement it."""
         raise NotImplementedError(
-            "Classes extending RequestMethods must implement "
-            "their own ``urlopen`` method."
+            "Classes extending RequestMethods must implement their own ``urlopen`` method."
         )
 
     def request(
@@ -75,9 +74,7 @@ class RequestMethods:
                 headers=headers,
                 **urlopen_kw,
             )
-        return self.request_encode_body(
-            method, url, fields=fields, headers=headers, **urlopen_kw
-        )
+        return self.request_encode_body(method, url, fields=fields, headers=headers, **urlopen_kw)
 
     def request_encode_url(
         self,
@@ -88,9 +85,7 @@ class RequestMethods:
         **urlopen_kw: str,
     ) -> BaseHTTPResponse:
         """Send a request whose ``fields`` become the URL's query."""
-        extra_kw: dict[str, typing.Any] = {
-            "headers": self.headers if headers is None else headers
-        }
+        extra_kw: dict[str, typing.Any] = {"headers": self.headers if headers is None else headers}
         extra_kw.update(urlopen_kw)
         if fields:
             url += "?" + urlencode(fields)
@@ -120,9 +115,7 @@ class RequestMethods:
                 )
             body: bytes | str
             if encode_multipart:
-                body, content_type = encode_multipart_formdata(
-                    fields, boundary=multipart_boundary
-                )
+                body, content_type = encode_multipart_formdata(fields, boundary=multipart_boundary)
             else:
                 body = urlencode(fields)  # type: ignore[arg-type]
                 content_type = "application/x-www-form-urlencoded"

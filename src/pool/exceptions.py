@@ -320,9 +320,7 @@ class ProxySchemeUnknown(AssertionError, URLSchemeUnknown):
         if scheme is None:
             message = "Proxy URL had no scheme, should start with http:// or https://"
         else:
-            message = (
-                f"Proxy URL had unsupported scheme {scheme}, should use http:// or https://"
-            )
+            message = f"Proxy URL had unsupported scheme {scheme}, should use http:// or https://"
         HTTPError.__init__(self, message)
         self._scheme = scheme
 

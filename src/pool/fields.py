@@ -16,9 +16,7 @@ _LEADING_HEADERS = ("Content-Disposition", "Content-Type", "Content-Location")
 _ESCAPES = {ord('"'): "%22", ord("\n"): "%0A", ord("\r"): "%0D"}
 
 
-def guess_content_type(
-    filename: str | None, default: str = "application/octet-stream"
-) -> str:
+def guess_content_type(filename: str | None, default: str = "application/octet-stream") -> str:
     """The media type that a file name suggests."""
     if filename:
         import mimetypes

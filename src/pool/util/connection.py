@@ -72,9 +72,7 @@ def _bad_host_name(host: str) -> LocationParseError:
     return error
 
 
-def _set_socket_options(
-    sock: socket.socket, options: _TYPE_SOCKET_OPTIONS | None
-) -> None:
+def _set_socket_options(sock: socket.socket, options: _TYPE_SOCKET_OPTIONS | None) -> None:
     for option in options or ():
         sock.setsockopt(*option)
 

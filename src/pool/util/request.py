@@ -134,13 +134,10 @@ def rewind_body(body: typing.IO[typing.AnyStr], body_pos: _TYPE_BODY_POSITION) -
     """Seek to ``body_pos``; UnrewindableBodyError when that is not possible."""
     if body_pos is _FAILEDTELL:
         raise UnrewindableBodyError(
-            "Unable to record file position for rewinding "
-            "request body during a redirect/retry."
+            "Unable to record file position for rewinding request body during a redirect/retry."
         )
     if not isinstance(body_pos, int):
-        raise ValueError(
-            f"body_pos must be of type integer, instead it was {type(body_pos)}."
-        )
+        raise ValueError(f"body_pos must be of type integer, instead it was {type(body_pos)}.")
     seek = getattr(body, "seek", None)
     if seek is None:
         raise UnrewindableBodyError("body does not implement seek.")
@@ -159,9 +156,7 @@ class ChunksAndContentLength(typing.NamedTuple):
     content_length: int | None
 
 
-def body_to_chunks(
-    body: typing.Any | None, method: str, blocksize: int
-) -> ChunksAndContentLength:
+def body_to_chunks(body: typing.Any | None, method: str, blocksize: int) -> ChunksAndContentLength:
     """Pieces of a body: str (sent as UTF-8), bytes-like, a file (read in blocks), an iterable.
 
     TypeError for anything else.

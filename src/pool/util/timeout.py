@@ -61,9 +61,7 @@ class Timeout:
         if value is None or value is _DEFAULT_TIMEOUT:
             return value
         if isinstance(value, bool):
-            raise ValueError(
-                "Timeout cannot be a boolean value. It must be an int, float or None."
-            )
+            raise ValueError("Timeout cannot be a boolean value. It must be an int, float or None.")
         try:
             float(value)
             too_small = value <= 0
@@ -103,9 +101,7 @@ class Timeout:
     def get_connect_duration(self) -> float:
         """Seconds since start_connect(); TimeoutStateError before it."""
         if self._start_connect is _DEFAULT_TIMEOUT:
-            raise TimeoutStateError(
-                "Can't get connect duration for timer that has not started."
-            )
+            raise TimeoutStateError("Can't get connect duration for timer that has not started.")
         return time.monotonic() - self._start_connect
 
     @property

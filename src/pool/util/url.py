@@ -65,9 +65,7 @@ _HOST_INVALID_CHAR_RE = re.compile(r"[\x00-\x20\x7f]")
 _HOST_PERCENT_RE = re.compile("%[a-fA-F0-9]{2}|%")
 
 # RFC 3986 2.2, 2.3 and appendix A.
-_UNRESERVED_CHARS = set(
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-~"
-)
+_UNRESERVED_CHARS = set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-~")
 _SUB_DELIM_CHARS = set("!$&'()*+,;=")
 _USERINFO_CHARS = _UNRESERVED_CHARS | _SUB_DELIM_CHARS | {":"}
 _PATH_CHARS = _USERINFO_CHARS | {"@", "/"}
@@ -273,9 +271,7 @@ def _encode_invalid_chars(
     encoded = 0
     if "%" in component:
         component, encoded = _PERCENT_RE.subn(lambda match: match[0].upper(), component)
-    refused = {
-        char for char in set(component) if not (char.isascii() and char in allowed_chars)
-    }
+    refused = {char for char in set(component) if not (char.isascii() and char in allowed_chars)}
     # One bare "%" shows that the text is not encoded yet, so then every "%" is a character.
     if "%" in refused and encoded == component.count("%"):
         refused.remove("%")
@@ -366,8 +362,7 @@ def _decode_percent_encoding(match: re.Match[str], *, error_host: str) -> str:
     # "%20" is valid here, and stays encoded.
     if octet < " " or octet == "\x7f":
         raise _refused(
-            f"Host {error_host!r} contains invalid percent-encoded "
-            f"control character {match[0]!r}",
+            f"Host {error_host!r} contains invalid percent-encoded control character {match[0]!r}",
             "RFC 3986 3.2.2: no control characters in a host",
         )
     return octet

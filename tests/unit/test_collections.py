@@ -1,0 +1,263 @@
+"""_collections: HTTPHeaderDict and RecentlyUsedContainer, also against urllib3's."""
+
+from __future__ import annotations
+
+import pickle
+import threading
+from types import ModuleType
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support import implementations
+
+NAMES = st.sampled_from(["A", "a", "Set-Cookie", "set-cookie", "X-y", "Content-Length", "é"])
+VALUES = st.sampled_from(["1", "2", "a, b", "", "ü"])
+PAIRS = st.lists(st.tuples(NAMES, VALUES), max_size=4)
+
+
+class WithKeys:
+    """Neither a mapping nor iterable."""
+
+    def __init__(self, pairs: list[tuple[str, str]]) -> None:
+        self.data = dict(pairs)
+
+    def keys(self) -> list[str]:
+        return list(self.data)
+
+    def __getitem__(self, key: str) -> str:
+        return self.data[key]
+
+
+SOURCES = st.tuples(st.sampled_from([list, dict, WithKeys, "own"]), PAIRS)
+OPERATIONS = st.lists(
+    st.one_of(
+        st.tuples(st.just("set"), NAMES, VALUES),
+        st.tuples(st.just("add"), NAMES, VALUES, st.booleans()),
+        st.tuples(st.sampled_from(["del", "discard", "pop", "get", "getlist", "in"]), NAMES),
+        st.tuples(st.just("setdefault"), NAMES, VALUES),
+        st.tuples(st.sampled_from(["extend", "update", "|=", "|", "r|", "==", "new"]), SOURCES),
+        st.tuples(st.sampled_from(["copy", "prepare", "pickle"])),
+    ),
+    max_size=12,
+)
+
+
+def build(cls: Any, source: tuple[Any, list[tuple[str, str]]]) -> Any:
+    kind, pairs = source
+    return cls(pairs) if kind == "own" else kind(pairs)
+
+
+def apply(cls: Any, headers: Any, operation: tuple[Any, ...]) -> tuple[Any, Any]:
+    """The dict to go on with, and what the operation answered."""
+    name, *args = operation
+    if name in ("extend", "update", "|=", "|", "r|", "==", "new"):
+        args = [build(cls, args[0])]
+    match name:
+        case "set":
+            headers[args[0]] = args[1]
+            return headers, None
+        case "add":
+            return headers, headers.add(args[0], args[1], combine=args[2])
+        case "del":
+            del headers[args[0]]
+            return headers, None
+        case "in":
+            return headers, args[0] in headers
+        case "|=":
+            headers |= args[0]
+            return headers, None
+        case "|":
+            return headers | args[0], None
+        case "r|":
+            return args[0] | headers, None
+        case "==":
+            return headers, (headers == args[0], headers != args[0])
+        case "new":
+            return cls(args[0]), None
+        case "prepare":
+            return headers._prepare_for_method_change(), None
+        case "pickle":
+            return pickle.loads(pickle.dumps(headers)), None
+        case "copy":
+            return headers.copy(), None
+        case _:
+            return headers, getattr(headers, name)(*args)
+
+
+def view(headers: Any) -> Any:
+    return (
+        list(headers.items()), list(headers.itermerged()), list(headers), len(headers),
+        len(headers.items()), repr(headers), headers._container,
+        type(headers).__name__, sorted(headers.items()),
+    )  # fmt: skip
+
+
+def history(cls: Any, operations: list[tuple[Any, ...]]) -> list[Any]:
+    headers = cls()
+    seen: list[Any] = []
+    for operation in operations:
+        try:
+            headers, answer = apply(cls, headers, operation)
+        except Exception as error:
+            seen.append((type(error), str(error)))
+        else:
+            seen.append((answer, view(headers)))
+    return seen
+
+
+@given(OPERATIONS)
+def test_any_sequence_of_operations_gives_what_urllib3_gives(operations: list[Any]) -> None:
+    theirs, ours = (
+        implementations.load(name)._collections.HTTPHeaderDict for name in implementations.NAMES
+    )
+    assert history(ours, operations) == history(theirs, operations)
+
+
+@given(PAIRS)
+def test_trusted_pairs_give_what_the_constructor_gives(pairs: list[tuple[str, str]]) -> None:
+    cls = implementations.load("pool").HTTPHeaderDict
+    assert view(cls._from_pairs(iter(pairs))) == view(cls(pairs))
+
+
+@pytest.fixture
+def headers(impl: ModuleType) -> Any:
+    made = impl.HTTPHeaderDict(Cookie="foo")
+    made.add("cookie", "bar")
+    return made
+
+
+def test_bytes_names_are_latin1(headers: Any) -> None:
+    headers[b"X-\xe9"] = "1"
+    headers.add(b"x-\xe9", "2")
+    headers.extend({b"X-\xe9": "3"})
+    assert headers["X-é"] == headers[b"X-\xe9"] == "1, 2, 3"
+    assert headers.getlist(b"x-\xe9") == ["1", "2", "3"]
+    assert b"cookie" in headers
+    del headers[b"Cookie"]
+    assert "cookie" not in headers
+
+
+@pytest.mark.parametrize("key", [3, None, 1.5])
+def test_other_names_are_refused(impl: ModuleType, headers: Any, key: Any) -> None:
+    assert key not in headers
+    for action in (
+        lambda: headers.__setitem__(key, "x"),
+        lambda: headers.add(key, "x"),
+        lambda: headers.extend({key: "x"}),
+        lambda: impl.HTTPHeaderDict([(key, "x")]),
+    ):
+        with pytest.raises(AttributeError, match="lower"):
+            action()
+
+
+def test_subclass_that_overrides_add_is_asked(impl: ModuleType) -> None:
+    class Upper(impl.HTTPHeaderDict):
+        def add(self, key: str, val: str, *, combine: bool = False) -> None:
+            super().add(key, val.upper(), combine=combine)
+
+    assert list(Upper({"a": "b"}, c="d").items()) == [("a", "B"), ("c", "D")]
+
+
+def test_copies_do_not_share_lines(impl: ModuleType, headers: Any) -> None:
+    for duplicate in (headers.copy(), impl.HTTPHeaderDict(headers), headers | {}):
+        duplicate.add("cookie", "new")
+    assert headers.getlist("cookie") == ["foo", "bar"]
+
+
+@pytest.mark.parametrize("alias", ["getheaders", "getallmatchingheaders", "iget", "get_all"])
+def test_other_names_of_getlist(headers: Any, alias: str) -> None:
+    assert getattr(headers, alias)("COOKIE") == ["foo", "bar"]
+    assert getattr(headers, alias)("none") == []
+    assert getattr(headers, alias)("none", None) is None
+
+
+def test_item_view_is_live_and_knows_its_pairs(headers: Any) -> None:
+    items = headers.items()
+    assert ("COOKIE", "bar") in items
+    assert ("Cookie", "foo, bar") not in items
+    assert ("Cookie", 1) not in items
+    assert "Cookie" not in items
+    headers.add("X", "1")
+    assert len(items) == 3
+
+
+@pytest.mark.parametrize("other", [2, None, 1.5, object()])
+def test_what_holds_no_headers_is_unequal_and_cannot_be_joined(headers: Any, other: Any) -> None:
+    assert not headers == other  # noqa: SIM201  # == and != are two methods
+    assert headers != other
+    with pytest.raises(TypeError, match="unsupported operand"):
+        headers | other
+    with pytest.raises(TypeError, match="unsupported operand"):
+        headers |= other
+
+
+def test_extend_takes_one_argument(headers: Any) -> None:
+    with pytest.raises(TypeError, match=r"at most 1 positional arguments \(2 given\)"):
+        headers.extend({}, {})
+
+
+def test_unhashable(headers: Any) -> None:
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(headers)
+
+
+KEYS = st.integers(0, 6)
+CACHE_OPERATIONS = st.lists(
+    st.one_of(
+        st.tuples(st.just("__setitem__"), KEYS, st.integers(0, 99)),
+        st.tuples(
+            st.sampled_from(["__getitem__", "__delitem__", "get", "pop", "__contains__"]), KEYS
+        ),
+        st.tuples(st.sampled_from(["clear", "__len__", "keys"])),
+    ),
+    max_size=20,
+)
+
+
+@given(st.integers(0, 4), CACHE_OPERATIONS)
+def test_any_use_of_the_cache_gives_what_urllib3_gives(maxsize: int, operations: list[Any]) -> None:
+    seen = []
+    for name in implementations.NAMES:
+        cls = implementations.load(name)._collections.RecentlyUsedContainer
+        disposed: list[Any] = []
+        cache, answers = cls(maxsize, dispose_func=disposed.append), []
+        for operation, *args in operations:
+            try:
+                answers.append(getattr(cache, operation)(*args))
+            except KeyError as error:
+                answers.append(error.args)
+            answers.append((list(cache._container.items()), list(disposed)))
+        seen.append(answers)
+    assert seen[0] == seen[1]
+
+
+def test_cache_is_not_iterable(impl: ModuleType) -> None:
+    with pytest.raises(NotImplementedError, match="threadsafe"):
+        iter(impl._collections.RecentlyUsedContainer())
+
+
+def test_cache_disposes_outside_its_lock(impl: ModuleType) -> None:
+    free: list[bool] = []
+
+    def dispose(value: Any) -> None:
+        # From another thread: the lock is reentrant.
+        def probe() -> None:
+            free.append(cache.lock.acquire(blocking=False))
+            if free[-1]:
+                cache.lock.release()
+
+        thread = threading.Thread(target=probe)
+        thread.start()
+        thread.join()
+
+    cache = impl._collections.RecentlyUsedContainer(1, dispose)
+    cache["a"] = 1
+    cache["a"] = 2
+    cache["b"] = 3
+    del cache["b"]
+    cache["c"] = 4
+    cache.clear()
+    assert free == [True] * 4
