@@ -168,9 +168,7 @@ def test_injection_switches_the_classes_and_extraction_puts_them_back(impl: Modu
 
 def test_unsupported_h2_is_refused(impl: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     module = importlib.import_module(f"{impl.__name__}.http2")
-    monkeypatch.setattr("importlib.metadata.version", lambda name: "5.0.0")
-    if hasattr(module, "version"):
-        monkeypatch.setattr(module, "version", lambda name: "5.0.0")
+    monkeypatch.setattr(module, "version", lambda name: "5.0.0")
     with pytest.raises(ImportError, match=r"supports h2 version 4\.x\.x.*'5\.0\.0'"):
         module.inject_into_urllib3()
     assert impl.HTTPSConnectionPool.ConnectionCls.__name__ == "HTTPSConnection"

@@ -13,15 +13,19 @@ __all__ = [
 orig_HTTPSConnection: typing.Any = None
 
 
+def version(distribution_name: str) -> str:
+    # importlib.metadata is slow to import, and needed for an injection only.
+    from importlib import metadata
+
+    return metadata.version(distribution_name)
+
+
 def inject_into_urllib3() -> None:
     """Use HTTP/2 for every https pool of this process (needs ``h2`` 4.x).
 
     :raises ImportError: ``h2`` is of another major version.
     """
     global orig_HTTPSConnection
-    # Slow to import, and needed by this call only.
-    from importlib.metadata import version
-
     installed = version("h2")
     if not installed.startswith("4."):
         raise ImportError(
