@@ -18,10 +18,11 @@ import weakref
 from socket import timeout as SocketTimeout
 from types import TracebackType
 
-from ._base_connection import _TYPE_BODY
+from ._base_connection import _TYPE_BODY, _ResponseOptions
 from ._collections import HTTPHeaderDict
 from ._fastpool import fork_generation
 from ._request_methods import RequestMethods
+from ._wire import exchange, transport_of
 from .connection import (
     BaseSSLError,
     BrokenPipeError,
@@ -390,27 +391,70 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
             clock.start_connect()
         conn.timeout = Timeout.resolve_default_timeout(clock.connect_timeout)
         self._make_ready(conn, url)
-        try:
-            conn.request(
-                method,
-                url,
-                body=body,
-                headers=headers,
-                chunked=chunked,
-                preload_content=preload_content,
-                decode_content=decode_content,
-                enforce_content_length=enforce_content_length,
+        options = _ResponseOptions(
+            method, url, preload_content, decode_content, enforce_content_length
+        )
+        direct = transport_of(conn)
+        if direct is None:
+            response = self._exchange_by_methods(conn, body, headers, chunked, options, clock)
+        else:
+            response = self._exchange_in_core(
+                conn, direct, body, headers, chunked, options, clock
             )
-        except OSError as e:
-            if not isinstance(e, BrokenPipeError) and e.errno not in _SEND_ERRNOS_WITH_ANSWER:
-                raise
-        response = self._receive(conn, url, clock.read_timeout)
         response.retries = retries
         response._connection = response_conn  # type: ignore[attr-defined]
         response._pool = self  # type: ignore[attr-defined]
         if log.isEnabledFor(logging.DEBUG):
             self._log_exchange(method, url, response)
         return response
+
+    def _exchange_in_core(
+        self,
+        conn: typing.Any,
+        direct: bool,
+        body: _TYPE_BODY | None,
+        headers: typing.Mapping[str, str] | None,
+        chunked: bool,
+        options: _ResponseOptions,
+        clock: Timeout,
+    ) -> BaseHTTPResponse:
+        """Send and receive without a call of http.client; nobody has hooked this connection."""
+        read_timeout = clock.read_timeout
+        url = options.request_url
+        if read_timeout == 0:
+            raise ReadTimeoutError(self, url, f"Read timed out. (read timeout={read_timeout})")
+        try:
+            return exchange(conn, direct, body, headers, chunked, options, read_timeout)
+        except (BaseSSLError, OSError) as e:
+            if not conn._wire.failed_in_send:
+                self._raise_timeout(err=e, url=url, timeout_value=read_timeout)
+            raise
+
+    def _exchange_by_methods(
+        self,
+        conn: BaseHTTPConnection,
+        body: _TYPE_BODY | None,
+        headers: typing.Mapping[str, str] | None,
+        chunked: bool,
+        options: _ResponseOptions,
+        clock: Timeout,
+    ) -> BaseHTTPResponse:
+        """The same steps through request() and getresponse(), which may be anybody's."""
+        try:
+            conn.request(
+                options.request_method,
+                options.request_url,
+                body=body,
+                headers=headers,
+                chunked=chunked,
+                preload_content=options.preload_content,
+                decode_content=options.decode_content,
+                enforce_content_length=options.enforce_content_length,
+            )
+        except OSError as e:
+            if not isinstance(e, BrokenPipeError) and e.errno not in _SEND_ERRNOS_WITH_ANSWER:
+                raise
+        return self._receive(conn, options.request_url, clock.read_timeout)
 
     def _make_ready(self, conn: BaseHTTPConnection, url: str) -> None:
         """Run `_validate_conn`, which connects, and name its errors as ours."""
@@ -503,7 +547,7 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
         gives its connection back once it was read.  HostChangedError for a foreign `url`.
         """
         follows = redirect or response_kw.pop(_DEFER_REDIRECT, False)
-        url, scheme = _request_target(url)
+        url, scheme = (url, None) if follows is _CLEAN else _request_target(url)
         if not isinstance(retries, Retry):
             retries = self._retries_of(retries, redirect)
         if release_conn is None:
@@ -530,7 +574,7 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
         again.update(preload_content=preload_content, decode_content=decode_content)
         again.update(chunked=chunked, body_pos=body_pos)
         if follows and not redirect:
-            again[_DEFER_REDIRECT] = True
+            again[_DEFER_REDIRECT] = follows
         if response is None:
             retries = self._log_retry(failure, url)
             return self.urlopen(method, url, body, headers, retries, **again)
@@ -687,7 +731,9 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
 
 # Keyword by which a manager tells a pool whose urlopen() nobody replaced that it will
 # follow redirects: their bodies then stay on the wire, to be drained within limits.
+# The value says whether the target was found to need no encoding.
 _DEFER_REDIRECT = "_defer_redirect"
+_CLEAN, _UNKNOWN = "clean", "unknown"
 
 _STOCK_GET_CONN = HTTPConnectionPool._get_conn
 _STOCK_URLOPEN = HTTPConnectionPool.urlopen

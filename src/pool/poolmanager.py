@@ -19,9 +19,11 @@ from ._collections import RecentlyUsedContainer
 from ._request_methods import RequestMethods
 from .connection import ProxyConfig
 from .connectionpool import (
+    _CLEAN,
     _DEFER_REDIRECT,
     _NO_HOST_HINT,
     _STOCK_URLOPEN,
+    _UNKNOWN,
     HTTPConnectionPool,
     HTTPSConnectionPool,
     _advise,
@@ -152,7 +154,8 @@ _PLAIN_URL = re.compile(
 )
 _MAX_ORIGINS = 1024
 
-_FOLLOWS: dict[str, typing.Any] = {_DEFER_REDIRECT: True}
+_FOLLOWS: dict[str, typing.Any] = {_DEFER_REDIRECT: _UNKNOWN}
+_FOLLOWS_CLEAN: dict[str, typing.Any] = {_DEFER_REDIRECT: _CLEAN}
 
 
 class PoolManager(RequestMethods):
@@ -365,7 +368,7 @@ class PoolManager(RequestMethods):
 
         Keywords are HTTPConnectionPool.urlopen's.
         """
-        pool, target = self._route(url)
+        pool, target, follows = self._route(url)
         kw["assert_same_host"] = False
         kw["redirect"] = False
         if "headers" not in kw:
@@ -375,7 +378,7 @@ class PoolManager(RequestMethods):
             # Noted here, because after a redirect the next pool would find the body's end.
             body_pos = set_file_position(kw["body"], kw.get("body_pos"))
         if redirect and type(pool).urlopen is _STOCK_URLOPEN and "urlopen" not in pool.__dict__:
-            response = pool.urlopen(method, target, **kw, **_FOLLOWS)
+            response = pool.urlopen(method, target, **kw, **follows)
         else:
             response = pool.urlopen(method, target, **kw)
         location = redirect and response.get_redirect_location()
@@ -396,14 +399,14 @@ class PoolManager(RequestMethods):
         _require_rewindable(kw.get("body"), body_pos)
         return self.urlopen(method, location, **kw)
 
-    def _route(self, url: str) -> tuple[HTTPConnectionPool, str]:
-        """The pool for a URL, and what goes into the request line."""
+    def _route(self, url: str) -> tuple[HTTPConnectionPool, str, dict[str, typing.Any]]:
+        """The pool for a URL, what goes into the request line, and the private keyword."""
         plain = _PLAIN_URL.fullmatch(url) if self.proxy is None else None
         if plain is not None:
             origin, target = plain.groups()
             pool = self._origins.find(self, origin)
             if pool is not None:
-                return pool, target or "/"
+                return pool, target or "/", _FOLLOWS_CLEAN
         parsed = parse_url(url)
         if parsed.scheme is None:
             warnings.warn(
@@ -418,8 +421,8 @@ class PoolManager(RequestMethods):
         if plain is not None:
             self._origins.learn(self, origin, parsed, pool)
         if self._proxy_requires_url_absolute_form(parsed):
-            return pool, parsed._replace(fragment=None).url
-        return pool, parsed.request_uri
+            return pool, parsed._replace(fragment=None).url, _FOLLOWS
+        return pool, parsed.request_uri, _FOLLOWS
 
     def _count_redirect(
         self,
@@ -476,7 +479,10 @@ class _Origins:
         scheme = "https" if origin.startswith("https") else "http"
         if manager.key_fn_by_scheme.get(scheme) is not make_key or not _looks_up_plainly(manager):
             return None
-        return manager.pools.get(key)
+        try:
+            return manager.pools[key]
+        except KeyError:
+            return None
 
     def learn(
         self, manager: PoolManager, origin: str, parsed: Url, pool: HTTPConnectionPool
