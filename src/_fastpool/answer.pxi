@@ -28,6 +28,7 @@ cdef class ResponseHead:
     cdef readonly bint encoded          # there is a Content-Encoding
     cdef readonly object length         # int: body bytes announced; None: unknown
     cdef public object reader           # BodyReader of a body still to be read, or None
+    cdef public object method           # str of the request, or None; set by the caller
     cdef bytes raw
     cdef Field *fields
     cdef uint32_t count

@@ -5,7 +5,7 @@
 # The view of the fields is http.client's, since that is what users of urllib3 see: a line
 # without a colon hides itself and all that follows, a line without a name is dropped.  Framing
 # reads every line all the same, and a head with a defect is never followed by another response.
-# Folds are replaced by spaces in place (RFC 9112 5.2), so offsets stay true.
+# Folds become single spaces in place (RFC 9112 5.2); offsets of later lines stay true.
 
 
 cdef size_t head_find_end(const char *data, size_t size, size_t pos) noexcept nogil:
@@ -48,6 +48,7 @@ cdef int head_parse_lines(Exchange *x, char *data, size_t end) noexcept nogil:
     cdef Head *h = &x.head
     cdef uint32_t lines = 0
     cdef bint hidden = False
+    cdef bint folded
     cdef size_t next
     cdef int status = head_check_section(x, end)
     while status == ST_OK:
@@ -58,9 +59,10 @@ cdef int head_parse_lines(Exchange *x, char *data, size_t end) noexcept nogil:
         lines += 1
         if lines > x.limits.header_lines:
             return xchg_fail(x, ST_TOO_MANY_HEADERS, b"too many header lines", h.pos)
-        status = head_unfold(x, data, end, &next)
+        folded = head_unfold(data, h.pos, end, &next)
+        status = head_check_line(x, <uint32_t> (next - h.pos))
         if status == ST_OK:
-            status = head_take_line(x, data, next, &hidden)
+            status = head_take_line(x, data, next, folded, &hidden)
         h.pos = <uint32_t> next
     return status
 
@@ -72,19 +74,38 @@ cdef size_t head_line_after(const char *data, size_t pos, size_t end) noexcept n
     return pos + 1
 
 
-cdef int head_unfold(Exchange *x, char *data, size_t end, size_t *next) noexcept nogil:
-    """Join continuation lines to the line at head.pos; *next moves behind the last of them."""
-    cdef size_t i
+cdef bint head_unfold(char *data, size_t pos, size_t end, size_t *next) noexcept nogil:
+    """Join continuation lines to the line at pos; *next moves behind the last of them.
+
+    Each fold, with the blanks around it, becomes one space; the line keeps its end, so what
+    it lost is filled with spaces before that.  True when there was a fold.
+    """
+    cdef size_t first = next[0]
+    cdef size_t read = pos
+    cdef size_t write = pos
     while next[0] < end and (data[next[0]] == 32 or data[next[0]] == 9):
-        i = next[0] - 1
-        data[i] = 32
-        if data[i - 1] == 13:
-            data[i - 1] = 32
         next[0] = head_line_after(data, next[0], end)
-    return head_check_line(x, <uint32_t> (next[0] - x.head.pos))
+    if next[0] == first:
+        return False
+    end = next[0] - (2 if data[next[0] - 2] == 13 else 1)
+    while read < end:
+        if data[read] == 10 or (data[read] == 13 and data[read + 1] == 10):
+            read += 1 if data[read] == 10 else 2
+            while write > pos and (data[write - 1] == 32 or data[write - 1] == 9):
+                write -= 1
+            while read < end and (data[read] == 32 or data[read] == 9):
+                read += 1
+            data[write] = 32
+        else:
+            data[write] = data[read]
+            read += 1
+        write += 1
+    memset(data + write, 32, end - write)
+    return True
 
 
-cdef int head_take_line(Exchange *x, char *data, size_t next, bint *hidden) noexcept nogil:
+cdef int head_take_line(Exchange *x, char *data, size_t next, bint folded,
+                        bint *hidden) noexcept nogil:
     """Classify one unfolded line, refuse what the wire must not carry, record the rest."""
     cdef Head *h = &x.head
     cdef size_t begin = h.pos
@@ -104,6 +125,8 @@ cdef int head_take_line(Exchange *x, char *data, size_t next, bint *hidden) noex
         # Only the first line can still begin so; the others were joined to their predecessor.
         h.defects |= DEFECT_FOLD_FIRST
         return ST_OK
+    while folded and stop > begin and data[stop - 1] == 32:
+        stop -= 1
     while colon < stop and data[colon] != 58:
         colon += 1
     return head_record(x, data, begin, colon, stop, hidden)

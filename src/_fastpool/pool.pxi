@@ -107,6 +107,7 @@ cdef int run_signal_handlers(SlotArray *a, SlotLine *line, SlotWaiter *w) except
     return 0
 
 
+@cython.annotation_typing(False)    # any truth value, any number: as queue.Queue takes them
 cdef class SlotPool:
     """A bounded LIFO queue for tokens that threads check out and return.
 

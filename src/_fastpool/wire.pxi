@@ -99,6 +99,11 @@ cdef class Wire:
         )
 
     @property
+    def failed_in_send(self):
+        """The last exchange failed before the whole request was sent."""
+        return self.failed_in == PHASE_SEND
+
+    @property
     def failed_in_body(self):
         """The last exchange failed after its head was complete."""
         return self.failed_in == PHASE_BODY

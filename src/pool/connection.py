@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime
 import errno
+import functools
 import http.client
 import io
 import logging
@@ -29,8 +30,10 @@ from ._base_connection import _TYPE_BODY
 from ._base_connection import ProxyConfig as ProxyConfig
 from ._base_connection import _ResponseOptions as _ResponseOptions
 from ._collections import HTTPHeaderDict
+from . import _fastpool, _wire
 from ._fastpool import fork_generation
 from ._version import __version__
+from ._wire import ServerResponse
 from .exceptions import (
     ConnectTimeoutError,
     HeaderParsingError,
@@ -90,8 +93,6 @@ _CONTAINS_CONTROL_CHAR_RE = re.compile(r"[^-!#$%&'*+.^_`|~0-9a-zA-Z]")
 # RFC 9110 5.5: never sent in a field value, and a fold (RFC 9112 5.2) is made of two of them.
 _FORBIDDEN_IN_VALUE = re.compile("[\r\n\0]")
 _FORBIDDEN_IN_VALUE_BYTES = re.compile(b"[\r\n\0]")
-_FORBIDDEN_IN_TUNNEL_HOST = re.compile("[\0-\x20\x7f]")
-_LEGAL_TUNNEL_HEADER = re.compile(rb"[^:\s][^:\r\n]*").fullmatch
 
 # http.client says 1.1 in CONNECT since Python 3.12, when it also began to send Host.
 _TUNNEL_VERSION = b"HTTP/1.1" if sys.version_info >= (3, 12) else b"HTTP/1.0"
@@ -142,12 +143,24 @@ class HTTPConnection(_HTTPConnection):
     _body_started: bool = False
     _close_after_response: bool = False
     _defer_redirect_body: bool = False
+    # Buffers and state of the compiled exchange on the present socket; None before the first.
+    _wire: _fastpool.Wire | None = None
+    # The Host field, and what it was made of.
+    _host_key: tuple[typing.Any, ...] | None = None
+    _host_bytes: bytes = b""
+
+    response_class = ServerResponse
     _has_connected_to_proxy: bool
     _response_options: _ResponseOptions | None
     _tunnel_host: str | None
     _tunnel_port: int | None
     _tunnel_scheme: str | None
     _tunnel_headers: typing.Mapping[str, str]
+
+    # http.client has these in its newest releases only; here they are of every Python.
+    _contains_disallowed_url_pchar_re = re.compile("[\x00-\x20\x7f]")
+    _is_legal_header_name = staticmethod(re.compile(rb"[^:\s][^:\r\n]*").fullmatch)
+    _is_illegal_header_value = staticmethod(_FORBIDDEN_IN_VALUE_BYTES.search)
 
     def __init__(
         self,
@@ -212,7 +225,7 @@ class HTTPConnection(_HTTPConnection):
 
     def _connect_error(self, e: OSError) -> NewConnectionError | ConnectTimeoutError:
         error: NewConnectionError | ConnectTimeoutError
-        hint = None
+        hint = ""
         if isinstance(e, socket.gaierror):
             error = NameResolutionError(self.host, self, e)
             hint = _UNKNOWN_NAME_HINT
@@ -225,7 +238,7 @@ class HTTPConnection(_HTTPConnection):
             error = NewConnectionError(self, f"Failed to establish a new connection: {e}")
             if e.errno == errno.ECONNREFUSED:
                 hint = _REFUSED_HINT
-        error.hint = hint and hint.format(host=self.host, port=self.port)
+        error.hint = hint.format(host=self.host, port=self.port) or None
         return error
 
     def set_tunnel(
@@ -265,21 +278,23 @@ class HTTPConnection(_HTTPConnection):
 
     def _tunnel_request(self) -> bytes:
         host = typing.cast(str, self._tunnel_host)
-        if _FORBIDDEN_IN_TUNNEL_HOST.search(host):
+        if self._contains_disallowed_url_pchar_re.search(host):
             raise ValueError(f"Tunnel host can't contain control characters {host!r}")
-        target = host.encode("ascii" if host.isascii() else "idna")
-        if b":" in target and not target.startswith(b"["):
-            target = b"[%b]" % target
-        lines = [b"CONNECT %b:%d %b" % (target, self._tunnel_port, _TUNNEL_VERSION)]
+        target = self._wrap_ipv6(host.encode("ascii" if host.isascii() else "idna"))
+        port = typing.cast(int, self._tunnel_port)
+        lines = [b"CONNECT %b:%d %b" % (target, port, _TUNNEL_VERSION)]
         for name, value in self._tunnel_headers.items():
             raw_name = name if isinstance(name, bytes) else name.encode("latin-1")
             raw_value = value if isinstance(value, bytes) else value.encode("latin-1")
-            if not _LEGAL_TUNNEL_HEADER(raw_name):
+            if not self._is_legal_header_name(raw_name):
                 raise ValueError(f"Invalid header name {raw_name!r}")
-            if _FORBIDDEN_IN_VALUE_BYTES.search(raw_value):
+            if self._is_illegal_header_value(raw_value):
                 raise ValueError(f"Invalid header value {raw_value!r}")
             lines.append(b"%b: %b" % (raw_name, raw_value))
         return b"\r\n".join(lines) + b"\r\n\r\n"
+
+    def _wrap_ipv6(self, ip: bytes) -> bytes:
+        return b"[%b]" % ip if b":" in ip and not ip.startswith(b"[") else ip
 
     def _read_tunnel_reply(self, response: typing.Any) -> tuple[int, str]:
         """Status and reason of the final reply; its fields stay in `_raw_proxy_headers`."""
@@ -329,6 +344,8 @@ class HTTPConnection(_HTTPConnection):
     def is_connected(self) -> bool:
         if self.sock is None:
             return False
+        if self._wire is not None and _wire.transport_of(self) is not None:
+            return self._wire.reusable and _fastpool.is_quiet(self.sock.fileno())
         # Between two exchanges a server has nothing to say: bytes mean FIN or worse.
         return not wait_for_read(self.sock, timeout=0.0)
 
@@ -349,6 +366,8 @@ class HTTPConnection(_HTTPConnection):
     @property
     def _has_unread_response(self) -> bool:
         """Whether an earlier response on this connection was not read to its end."""
+        if self._wire is not None and not self._wire.reusable:
+            return True
         # http.client keeps the response in flight in this name-mangled attribute.
         unread = self.__dict__.get("_HTTPConnection__response")
         return unread is not None and not unread.isclosed()
@@ -359,6 +378,7 @@ class HTTPConnection(_HTTPConnection):
         finally:
             # The object is used again: nothing of this life may leak into the next.
             self.sock = None
+            self._wire = None
             self.is_verified = False
             self.proxy_is_verified = None
             self._has_connected_to_proxy = False
@@ -471,7 +491,7 @@ class HTTPConnection(_HTTPConnection):
         for name, value in headers.items():
             folded = to_str(name.lower())
             if folded == "content-length":
-                if chunked:
+                if chunked and value != SKIP_HEADER:  # putheader() refuses to skip this one
                     continue
                 declared = to_str(value) if isinstance(value, (str, bytes)) else str(value)
             elif folded == "connection" and isinstance(value, (str, bytes)):
@@ -532,7 +552,7 @@ class HTTPConnection(_HTTPConnection):
         shutdown = getattr(sock, "shutdown", None)
         from .response import HTTPResponse
 
-        raw = super().getresponse()
+        raw = self._receive_response()
         self._log_odd_headers(raw, options.request_url)
         headers = HTTPHeaderDict(_normalize_header_values(raw.msg))
         deferred = self._defers_body(raw, headers, options)
@@ -552,8 +572,22 @@ class HTTPConnection(_HTTPConnection):
             sock_shutdown=shutdown,
         )
         if deferred:
-            response._redirect_deferred = True
+            response._redirect_deferred = True  # type: ignore[attr-defined]
         return response
+
+    def _receive_response(self) -> http.client.HTTPResponse:
+        """http.client's getresponse(), with what a response of ours has to know."""
+        if self.limits is not None and self.response_class is ServerResponse:
+            # Looked up by http.client; on the instance for the length of the call only.
+            self.response_class = functools.partial(ServerResponse.within, self.limits)  # type: ignore[assignment, misc]
+        try:
+            raw = super().getresponse()
+        finally:
+            if self.limits is not None:
+                self.__dict__.pop("response_class", None)
+        if isinstance(raw, ServerResponse):
+            raw.watch(self)
+        return raw
 
     def _log_odd_headers(self, raw: http.client.HTTPResponse, path: str) -> None:
         try:
@@ -754,8 +788,9 @@ class HTTPSConnection(HTTPConnection):
         if "h2" in ssl_.ALPN_PROTOCOLS:
             from .http2 import probe
 
-            origin = (self._tunnel_host, self._tunnel_port)
-            host, port = (self.host, self.port) if None in origin else origin
+            host, port = self.host, self.port
+            if self._tunnel_host is not None and self._tunnel_port is not None:
+                host, port = self._tunnel_host, self._tunnel_port
             h2 = probe.acquire_and_get(host=host, port=port)
         self._report_progress("before connect", h2)
         try:
@@ -766,7 +801,7 @@ class HTTPSConnection(HTTPConnection):
                 probe.set_and_release(host=host, port=port, supports_http2=None)
             raise
         if h2 is None:
-            chosen = self.sock.selected_alpn_protocol()
+            chosen = typing.cast("ssl.SSLSocket", self.sock).selected_alpn_protocol()
             probe.set_and_release(host=host, port=port, supports_http2=chosen == "h2")
 
     def _report_progress(self, event: str, h2: bool | None) -> None:
@@ -910,35 +945,22 @@ def _ssl_wrap_socket_and_match_hostname(
 ) -> _WrappedAndVerifiedSocket:
     """Handshake and verification, the same for origins and proxies.
 
-    Without an `ssl_context` one is taken from the cache that was given in its place, or
-    from the common one.  The peer is checked by fingerprint, by `assert_hostname`, or by
-    `server_hostname`, in this order.
+    In place of `ssl_context` may stand a cache of them; None means the common one.  The
+    peer is checked by fingerprint, `assert_hostname` or `server_hostname`, in this order.
     """
     verify_mode = resolve_cert_reqs(cert_reqs)
     checks_hostname = not _checks_hostname_itself(assert_hostname, assert_fingerprint)
-    if ssl_context is None or not hasattr(ssl_context, "wrap_socket"):
-        from .util.ssl_cache import TLSConfig, default_context_cache
-
-        config = TLSConfig(
-            cert_reqs=verify_mode,
-            check_hostname=checks_hostname,
-            ssl_version=resolve_ssl_version(ssl_version),
-            ssl_minimum_version=ssl_minimum_version,
-            ssl_maximum_version=ssl_maximum_version,
-            ca_certs=ca_certs,
-            ca_cert_dir=ca_cert_dir,
-            ca_cert_data=ca_cert_data,
-            cert_file=cert_file,
-            key_file=key_file,
-            key_password=key_password,
-        )
-        cache = typing.cast("ContextCache", ssl_context or default_context_cache)
-        context = cache.get(config, create_urllib3_context)
-    else:
+    if ssl_context is not None and hasattr(ssl_context, "wrap_socket"):
         context = ssl_context
         context.verify_mode = verify_mode
         if not checks_hostname:
             context.check_hostname = False
+    else:
+        policy = (verify_mode, checks_hostname)
+        versions = (resolve_ssl_version(ssl_version), ssl_minimum_version, ssl_maximum_version)
+        trusted = (ca_certs, ca_cert_dir, ca_cert_data)
+        identity = (cert_file, key_file, key_password)
+        context = _shared_context(ssl_context, (policy, versions, trusted, identity))
     server_hostname = _tls_name(server_hostname)
     tls = ssl_wrap_socket(
         sock=sock,
@@ -959,10 +981,21 @@ def _ssl_wrap_socket_and_match_hostname(
             expected = assert_hostname or server_hostname
             _check_peer_name(tls, context, expected)
         verified = context.verify_mode == ssl.CERT_REQUIRED or bool(assert_fingerprint)
-        return _WrappedAndVerifiedSocket(socket=tls, is_verified=verified)
+        return _WrappedAndVerifiedSocket(tls, verified)
     except BaseException:
         tls.close()
         raise
+
+
+def _shared_context(cache: typing.Any, settings: typing.Any) -> ssl.SSLContext:
+    """The context for these settings from `cache`, or from the common one for None."""
+    from .util.ssl_cache import TLSConfig, default_context_cache
+
+    policy, versions, trusted, identity = settings
+    no_flags = (None, None, None)  # options, ciphers, verify_flags: create_urllib3_context's own
+    config = TLSConfig._make((*policy, *versions, *no_flags, *trusted, *identity))
+    chosen: ContextCache = default_context_cache if cache is None else cache
+    return chosen.get(config, create_urllib3_context)
 
 
 def _checks_hostname_itself(
@@ -1043,6 +1076,14 @@ def _wrap_proxy_error(err: Exception, proxy_scheme: str | None) -> ProxyError:
 
 def _get_default_user_agent() -> str:
     return f"python-urllib3/{__version__}"
+
+
+def __getattr__(name: str) -> typing.Any:
+    if name == "http2_probe":  # only needed once HTTP/2 is switched on
+        from .http2 import probe
+
+        return probe
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 class DummyConnection:

@@ -587,6 +587,8 @@ class HTTPResponse(BaseHTTPResponse):
         self.msg = msg
         self._original_response = original_response
         self._fp = body if hasattr(body, "read") else None
+        # Our connections' own response class; everything else was built by hand.
+        self._strict_end = hasattr(body, "next_chunk_length")
         self._body = None
         if body and isinstance(body, (str, bytes)):
             self._body = body  # type: ignore[assignment]  # text is handed back as it came
@@ -601,9 +603,10 @@ class HTTPResponse(BaseHTTPResponse):
         if preload_content and not self._body:
             self._body = self.read(decode_content=decode_content)
 
-    def _set_body(self, raw: bytes) -> None:
+    def _set_body(self, raw: bytes, encoded: bool = True) -> None:
         """Take a complete body from the core, as it came over the wire, and decode it."""
-        self._init_decoder()
+        if encoded:
+            self._init_decoder()
         self._fp_bytes_read = len(raw)
         if self.length_remaining is not None:
             self.length_remaining -= len(raw)
@@ -773,8 +776,9 @@ class HTTPResponse(BaseHTTPResponse):
             return None  # type: ignore[return-value]
         fp_closed = getattr(fp, "closed", False)
         with self._error_catcher():
-            if self.chunk_left is not None and not fp_closed:
-                self._hand_over_chunk()
+            # A response of ours knows itself where in a chunk read_chunked() has stopped.
+            if self.chunk_left is not None and hasattr(fp, "next_chunk_length"):
+                self.chunk_left = None
             data = b"" if fp_closed else self._fp_read(amt, read1=read1)
             if amt is not None and amt != 0 and not data:
                 # http.client reports a body that ends early only for reads of everything.
@@ -1026,29 +1030,10 @@ class HTTPResponse(BaseHTTPResponse):
         if count < left:
             self.chunk_left = left - count
             return data
-        line_end = self._fp._safe_read(2)
+        if not hasattr(self._fp, "next_chunk_length"):
+            self._fp._safe_read(2)  # the CRLF behind the chunk; the strict reader checks it
         self.chunk_left = None
-        if line_end != b"\r\n" and hasattr(self._fp, "next_chunk_length"):
-            error = ProtocolError("Response chunk is longer than its announced length")
-            error.rule = "RFC 9112, 7.1: chunk-data is followed by CRLF"
-            raise error
         return data
-
-    def _hand_over_chunk(self) -> None:
-        """Tell a wire response's own reader where in a chunk read_chunked() has stopped."""
-        fp = self._fp
-        if hasattr(fp, "next_chunk_length"):
-            fp.chunk_left, self.chunk_left = self.chunk_left, None
-
-    def _take_over_chunk(self) -> None:
-        """The other way round; 0 means that the line end of a chunk is still to be read."""
-        fp = self._fp
-        if self.chunk_left is None and hasattr(fp, "next_chunk_length"):
-            left, fp.chunk_left = fp.chunk_left, None
-            if left == 0:
-                fp._safe_read(2)
-            elif left:
-                self.chunk_left = left
 
     def read_chunked(
         self, amt: int | None = None, decode_content: bool | None = None
@@ -1077,7 +1062,6 @@ class HTTPResponse(BaseHTTPResponse):
                 return
             if amt is not None and amt < 0:
                 amt = None
-            self._take_over_chunk()
             yield from self._chunks(amt, decode_content)
             if decode_content:
                 rest = self._flush_decoder()

@@ -350,7 +350,7 @@ class PyOpenSSLContext:
         """Trust the certificates of a file, a hashed directory, or PEM/DER data."""
         try:
             if cafile is not None or capath is not None or cadata is None:
-                self._ctx.load_verify_locations(cafile, capath)  # type: ignore[arg-type]
+                self._ctx.load_verify_locations(cafile, capath)
             if cadata is not None:
                 self._trust(cadata)
         except (OpenSSL.SSL.Error, crypto.Error, ValueError) as error:
@@ -379,9 +379,15 @@ class PyOpenSSLContext:
             if password is None:
                 self._ctx.use_privatekey_file(keyfile or certfile)
             else:
-                self._ctx.use_privatekey(_load_private_key(keyfile or certfile, password))
+                self._use_private_key(_load_private_key(keyfile or certfile, password))
         except (OpenSSL.SSL.Error, TypeError, ValueError) as error:
             raise ssl.SSLError(f"Unable to load certificate chain: {error!r}") from error
+
+    def _use_private_key(self, key: Any) -> None:
+        try:
+            self._ctx.use_privatekey(key)
+        except TypeError:  # pyOpenSSL before 24.3 knows its own class only
+            self._ctx.use_privatekey(crypto.PKey.from_cryptography_key(key))
 
     def set_alpn_protocols(self, protocols: list[bytes | str]) -> None:
         encoded = [name.encode("ascii") if isinstance(name, str) else name for name in protocols]
@@ -439,17 +445,17 @@ class PyOpenSSLContext:
         self._set_ctx_options()
 
 
-def _load_private_key(path: str, password: str | bytes) -> crypto.PKey:
+def _load_private_key(path: str, password: str | bytes) -> Any:
+    """The key of a PEM file as an object of the cryptography package."""
     if isinstance(password, str):
         password = password.encode("utf-8")
     with open(path, "rb") as file:
         data = file.read()
     try:
-        key = load_pem_private_key(data, password)
+        return load_pem_private_key(data, password)
     except TypeError:
         # The key is not encrypted: the password is ignored, as ssl ignores it.
-        key = load_pem_private_key(data, None)
-    return crypto.PKey.from_cryptography_key(key)  # type: ignore[arg-type]
+        return load_pem_private_key(data, None)
 
 
 def _verify_callback(

@@ -1,0 +1,640 @@
+"""Where policy meets the compiled core: the guarded exchange, and the response it reads from.
+
+`exchange()` runs one request and its response in the core.  It is taken only where nobody can
+tell the difference: `transport_of()` looks for hooked methods and foreign sockets first.  All
+other requests go through http.client's methods and end in a `ServerResponse` too, which reads
+heads and chunks by the rules of the core.
+"""
+
+from __future__ import annotations
+
+import _socket
+import http.client
+import socket
+import types
+import typing
+import weakref
+
+from . import _fastpool
+from ._base_connection import _ResponseOptions
+from ._collections import HTTPHeaderDict
+from ._version import __version__
+from .exceptions import ProtocolError
+from .response import HTTPResponse, _translate, lazy
+from .util.request import body_to_chunks
+
+if typing.TYPE_CHECKING:
+    from ._base_connection import _TYPE_BODY
+    from ._limits import Limits
+    from .connection import HTTPConnection
+
+_USER_AGENT = f"python-urllib3/{__version__}".encode()
+_EMPTY_LINES = (b"\r\n", b"\n", b"")
+_VERSION_STRINGS = {10: "HTTP/1.0", 11: "HTTP/1.1"}
+
+# --- the guard -----------------------------------------------------------------------------
+
+# Methods of a connection through which others look at, or change, what goes over the wire.
+_CONNECTION_HOOKS = (
+    "request", "putrequest", "putheader", "endheaders", "_send_request", "_send_output",
+    "send", "getresponse", "connect", "_tunnel", "close", "__getattribute__", "__setattr__",
+)  # fmt: skip
+_RESPONSE_HOOKS = (
+    "__init__", "begin", "_read_status", "read", "read1", "readinto", "close", "getheader",
+    "getheaders",
+)  # fmt: skip
+# Looked for in the instance as well.
+_INSTANCE_HOOKS = (*_CONNECTION_HOOKS[:-2], "debuglevel", "response_class")
+_SOCKET_METHODS = (
+    "recv", "recv_into", "send", "sendall", "sendmsg", "fileno", "settimeout", "gettimeout",
+    "shutdown",
+)  # fmt: skip
+
+DIRECT, OBJECT = True, False
+
+
+def _stock_names(cls: type, names: tuple[str, ...]) -> dict[str, object]:
+    return {name: getattr(cls, name, None) for name in names}
+
+
+def _comes_from(module: types.ModuleType, function: object) -> bool:
+    """Whether a function's code stands in the file of `module`: a hook's does not."""
+    code = getattr(function, "__code__", None)
+    return code is not None and code.co_filename == _source_of(module)
+
+
+def _source_of(module: types.ModuleType) -> str:
+    for value in vars(module).values():
+        if isinstance(value, types.FunctionType) and value.__module__ == module.__name__:
+            return value.__code__.co_filename
+    return ""
+
+
+class _Stock:
+    """What an unhooked class looks like; found out once, when the first request is made."""
+
+    def __init__(self) -> None:
+        from . import connection
+
+        self.bases = (connection.HTTPSConnection, connection.HTTPConnection)
+        home = {connection.__name__: connection, "http.client": http.client}
+        self.connections = {
+            base: {
+                name: value
+                for name, value in _stock_names(base, _CONNECTION_HOOKS).items()
+                # Hooked before we looked: never equal, so never taken for stock.
+                if not isinstance(value, types.FunctionType)
+                or any(_comes_from(module, value) for module in home.values())
+            }
+            for base in self.bases
+        }
+        self.response = _stock_names(ServerResponse, _RESPONSE_HOOKS)
+        self.response_is_stock = all(
+            _comes_from(http.client, value) for value in _http_client_functions()
+        )
+
+    def is_stock(self, cls: type) -> bool:
+        """Whether connections of this class send and receive as we and http.client wrote it."""
+        if not self.response_is_stock:
+            return False
+        base = next((base for base in self.bases if issubclass(cls, base)), None)
+        if base is None or getattr(cls, "debuglevel", 1) != 0:
+            return False
+        if getattr(cls, "response_class", None) is not ServerResponse:
+            return False
+        if _stock_names(ServerResponse, _RESPONSE_HOOKS) != self.response:
+            return False
+        if HTTPResponse.__init__ is not _RESPONSE_INIT:
+            return False
+        return _stock_names(cls, _CONNECTION_HOOKS) == {
+            name: self.connections[base].get(name, _MISSING) for name in _CONNECTION_HOOKS
+        }
+
+
+_MISSING = object()
+_RESPONSE_INIT = HTTPResponse.__init__
+
+
+def _http_client_functions() -> list[object]:
+    return [
+        vars(http.client.HTTPResponse)[name]
+        for name in _RESPONSE_HOOKS
+        if name in vars(http.client.HTTPResponse)
+    ]
+
+
+_stock: _Stock | None = None
+_connection_types: dict[type, _fastpool.TypeSnapshot] = {}
+_socket_types: dict[type, _fastpool.TypeSnapshot] = {}
+
+
+def _examine_connection(cls: type) -> _fastpool.TypeSnapshot:
+    global _stock
+    if _stock is None:
+        _stock = _Stock()
+    verdict = _stock.is_stock(cls)
+    snapshot = _fastpool.TypeSnapshot((cls, ServerResponse, HTTPResponse), verdict)
+    _connection_types[cls] = snapshot
+    return snapshot
+
+
+def _examine_socket(cls: type) -> _fastpool.TypeSnapshot:
+    verdict = None
+    if issubclass(cls, socket.socket) and issubclass(cls, _socket.socket):
+        plain = _stock_names(_socket.socket, _SOCKET_METHODS)
+        if _stock_names(cls, _SOCKET_METHODS) == plain:
+            verdict = DIRECT
+        elif _is_stock_tls(cls):
+            verdict = OBJECT
+    snapshot = _fastpool.TypeSnapshot((cls,), verdict)
+    _socket_types[cls] = snapshot
+    return snapshot
+
+
+def _is_stock_tls(cls: type) -> bool:
+    try:
+        import ssl
+    except ImportError:
+        return False
+    return issubclass(cls, ssl.SSLSocket) and all(
+        _comes_from(ssl, getattr(cls, name))
+        for name in ("recv_into", "read", "sendall", "send", "pending", "shutdown")
+    )
+
+
+def transport_of(conn: HTTPConnection) -> bool | None:
+    """How the core may use this connection: DIRECT, OBJECT, or None for not at all.
+
+    Not at all, when a method was overridden, patched or set on the instance, when http.client
+    is to print what it does, or when the socket is not CPython's own.
+    """
+    cls = type(conn)
+    snapshot = _connection_types.get(cls)
+    if snapshot is None or not snapshot.holds():
+        snapshot = _examine_connection(cls)
+    if not snapshot.verdict or _fastpool.has_any(conn.__dict__, _INSTANCE_HOOKS):
+        return None
+    kind = type(conn.sock)
+    snapshot = _socket_types.get(kind)
+    if snapshot is None or not snapshot.holds():
+        snapshot = _examine_socket(kind)
+    return typing.cast("bool | None", snapshot.verdict)
+
+
+# --- the exchange --------------------------------------------------------------------------
+
+
+def exchange(
+    conn: HTTPConnection,
+    direct: bool,
+    body: _TYPE_BODY | None,
+    headers: typing.Mapping[str, str] | None,
+    chunked: bool,
+    options: _ResponseOptions,
+    read_timeout: float | None,
+) -> HTTPResponse:
+    """Send a request over a connected, unhooked connection and return its response.
+
+    Raises what request() and getresponse() would; timeouts are in seconds without progress.
+    """
+    sock = conn.sock
+    wire = conn._wire
+    if wire is None:
+        conn._wire = wire = _fastpool.Wire(_USER_AGENT, conn.limits)
+    method, target = options.request_method, options.request_url
+    if body is None and not chunked:
+        length = _fastpool.BY_CALLER if method in _NO_BODY_EXPECTED else 0
+        wire.prepare(method, target, headers, host_field(conn, target), length)
+    else:
+        body = _send_body(conn, wire, direct, (method, target, headers, chunked), body)
+    if conn._defer_redirect_body:
+        wire.defer_redirect_body()
+    preload = options.preload_content
+    try:
+        head = wire.exchange(sock, direct, conn.timeout, read_timeout, body, preload)
+    except Exception as e:
+        if wire.failed_in_body:
+            error = _translate(e, HTTPResponse.__new__(HTTPResponse))
+            if error is not None:
+                raise error from e
+        raise
+    head.method = method
+    if head.body is None or not preload:
+        head.reader = _fastpool.BodyReader(wire, sock, direct, read_timeout)
+    response = _response_from(head, conn, options)
+    if not head.keep_alive and head.status != 101:
+        conn.close()  # as http.client: the reader keeps the socket
+    elif head.defects or head.status == 101:
+        conn._close_after_response = True
+    return response
+
+
+_NO_BODY_EXPECTED = frozenset({"GET", "HEAD", "DELETE", "TRACE", "OPTIONS", "CONNECT"})
+
+
+def host_field(conn: HTTPConnection, target: str) -> bytes:
+    """Value of the Host field (RFC 9112 3.2): of the target when it is absolute, else ours."""
+    if target.startswith("http"):
+        host = target.partition("://")[2].partition("/")[0].partition("?")[0]
+        if host:
+            return host.rpartition("@")[2].encode("ascii")
+    key = (conn._dns_host, conn.port, conn._tunnel_host, conn._tunnel_port)
+    if conn._host_key != key:
+        conn._host_key = key
+        conn._host_bytes = _own_host(conn)
+    return conn._host_bytes
+
+
+def _own_host(conn: HTTPConnection) -> bytes:
+    host, port = conn.host, conn.port
+    if conn._tunnel_host:
+        host, port = conn._tunnel_host, conn._tunnel_port  # type: ignore[assignment]
+    raw = host.encode("ascii" if host.isascii() else "idna")
+    if b":" in raw and not raw.startswith(b"["):
+        raw = b"[%b]" % raw
+    return raw if port == conn.default_port else b"%b:%d" % (raw, port)
+
+
+def _send_body(
+    conn: HTTPConnection,
+    wire: _fastpool.Wire,
+    direct: bool,
+    request: tuple[str, str, typing.Mapping[str, str] | None, bool],
+    body: _TYPE_BODY | None,
+) -> bytes | bytearray | memoryview | None:
+    """Prepare a request with a body, and send the body unless it can go with the head.
+
+    Returns what is still to be sent.
+    """
+    method, target, headers, chunked = request
+    chunks, length = body_to_chunks(body, method=method, blocksize=conn.blocksize)
+    if chunked:
+        framing = _fastpool.FORCE_CHUNKS
+    elif length is not None:
+        framing = length
+    else:
+        framing = _fastpool.BY_CALLER if chunks is None else _fastpool.AS_CHUNKS
+    given = wire.prepare(method, target, headers, host_field(conn, target), framing)
+    if not chunked:
+        chunked = bool(given & _fastpool.GAVE_CODING) or (
+            framing == _fastpool.AS_CHUNKS and not given & _fastpool.GAVE_LENGTH
+        )
+    conn._body_started = chunks is not None
+    if chunks is None:
+        chunks = ()
+    elif not chunked and isinstance(chunks, tuple) and len(chunks) == 1:
+        only = chunks[0]
+        return only.encode("utf-8") if isinstance(only, str) else only  # type: ignore[no-any-return]
+    for chunk in chunks:
+        if not chunk:  # RFC 9112 7.1: an empty chunk would end the body
+            continue
+        if isinstance(chunk, str):
+            chunk = chunk.encode("utf-8")
+        if not wire.send(conn.sock, direct, conn.timeout, chunk, chunked):
+            return None
+    if chunked:
+        wire.end_chunks()
+    return None
+
+
+def _response_from(
+    head: _fastpool.ResponseHead, conn: HTTPConnection, options: _ResponseOptions
+) -> HTTPResponse:
+    response = HTTPResponse.__new__(HTTPResponse)
+    response._head = head
+    response.status = head.status
+    response.version = head.version
+    response.version_string = _VERSION_STRINGS[head.version]
+    response.reason = head.reason
+    response._strict_end = True
+    response._request_url = options.request_url
+    if head.chunked:
+        response.chunked = True
+    if not options.decode_content:
+        response.decode_content = False
+    if not options.enforce_content_length:
+        response.enforce_content_length = False
+    response.length_remaining = head.length
+    if head.defects:
+        conn._log_odd_headers(response._original_response, options.request_url)
+    if head.reader is None:
+        response._set_body(head.body, head.encoded)
+        return response
+    response._sock_shutdown = conn.sock.shutdown
+    if options.preload_content:
+        if head.get("location") is None:
+            response._body = response.read(decode_content=options.decode_content)
+        else:
+            response._redirect_deferred = True
+    return response
+
+
+# --- the response that http.client's users see -----------------------------------------------
+
+
+class WireFile:
+    """What `fp` is for a body that the core reads: the way to the socket under it."""
+
+    def __init__(self, reader: _fastpool.BodyReader) -> None:
+        self._reader = reader
+
+    @property
+    def raw(self) -> socket.SocketIO | None:
+        """The socket as a raw file; `raw._sock` is the socket itself."""
+        sock = self._reader.connection_socket
+        return None if sock is None else socket.SocketIO(sock, "rb")
+
+    @property
+    def closed(self) -> bool:
+        return self._reader.closed
+
+    def fileno(self) -> int:
+        sock = self._reader.connection_socket
+        if sock is None:
+            raise ValueError("I/O operation on closed file")
+        number: int = sock.fileno()
+        return number
+
+    def flush(self) -> None:
+        """Nothing is buffered for writing."""
+
+    def close(self) -> None:
+        self._reader.close()
+
+
+class ServerResponse(http.client.HTTPResponse):
+    """http.client's response with the core's rules for heads and chunks.
+
+    Made by http.client's getresponse() it reads from `sock.makefile()`; made from a head that
+    the core has received it reads from a `BodyReader`.
+    """
+
+    limits: Limits | None = None
+    _reader: _fastpool.BodyReader | None = None
+    _head: _fastpool.ResponseHead | None = None
+    # The connection, to be told when it turns out not to be reusable after all.
+    _owner: weakref.ref[HTTPConnection] | None = None
+
+    @classmethod
+    def within(cls, limits: Limits, sock: socket.socket, **kw: typing.Any) -> ServerResponse:
+        """As the constructor, with bounds for what is read."""
+        self = cls(sock, **kw)
+        self.limits = limits
+        return self
+
+    def watch(self, conn: HTTPConnection) -> None:
+        """Called by the connection that this is the response of."""
+        assert self._head is not None
+        self._owner = weakref.ref(conn)
+        if conn.sock is not None and (self.status == 101 or self._head.defects):
+            conn._close_after_response = True
+
+    @classmethod
+    def from_head(cls, head: _fastpool.ResponseHead) -> ServerResponse:
+        """For a head that the core has received; at its end when there is no reader."""
+        self = cls.__new__(cls)
+        self._head = head
+        self._reader = head.reader
+        self._adopt(head)
+        del self.headers, self.msg  # lazy from here on
+        self.debuglevel = 0
+        self._method = head.method  # type: ignore[attr-defined]
+        self.fp = None  # type: ignore[assignment]
+        if head.reader is not None and not head.reader.closed:
+            self.fp = WireFile(head.reader)  # type: ignore[assignment]
+        return self
+
+    @lazy
+    def headers(self) -> http.client.HTTPMessage:  # type: ignore[override]
+        return _message_of(typing.cast(_fastpool.ResponseHead, self._head))
+
+    @lazy
+    def msg(self) -> http.client.HTTPMessage:  # type: ignore[override]
+        return self.headers
+
+    def begin(self) -> None:
+        """Read the final head; interim ones are skipped, within limits."""
+        if self.headers is not None:
+            return
+        most = 8 if self.limits is None else self.limits.max_interim
+        for _ in range(most + 1):
+            head = _fastpool.parse_head(
+                self._read_head(), method=self._method or "GET", limits=self.limits  # type: ignore[attr-defined]
+            )
+            if head.status >= 200 or head.status == 101:
+                break
+        else:
+            raise ProtocolError("Too many interim (1xx) responses")
+        self._head = head
+        self._adopt(head)
+        self.headers = self.msg = _message_of(head)
+        if self.debuglevel > 0:
+            for name, value in head.items():
+                print("header:", name + ":", value)
+
+    def _adopt(self, head: _fastpool.ResponseHead) -> None:
+        self.code = self.status = head.status
+        self.reason = head.reason.strip()
+        self.version = head.version
+        self.chunked = head.chunked  # type: ignore[assignment]
+        self.chunk_left = None
+        self.length = head.length
+        # 101: the connection changes its language, and its owner decides when it ends.
+        self.will_close = not head.keep_alive and head.status != 101
+        self.headers = self.msg = None  # type: ignore[assignment]
+
+    def _read_head(self) -> bytes:
+        """The lines of one head, up to the empty one, within the limits of this moment."""
+        max_line: int = http.client._MAXLINE  # type: ignore[attr-defined]
+        max_lines: int = http.client._MAXHEADERS  # type: ignore[attr-defined]
+        lines = [self.fp.readline(max_line + 1)]
+        if not lines[0]:
+            raise http.client.RemoteDisconnected(
+                "Remote end closed connection without response"
+            )
+        if len(lines[0]) > max_line:
+            raise http.client.LineTooLong("status line")
+        if self.debuglevel > 0:
+            print("reply:", repr(lines[0].decode("iso-8859-1")))
+        if not lines[0].startswith(b"HTTP/"):
+            raise http.client.BadStatusLine(lines[0].decode("iso-8859-1").rstrip("\r\n"))
+        while True:
+            line = self.fp.readline(max_line + 1)
+            if len(line) > max_line:
+                raise http.client.LineTooLong("header line")
+            if not line:
+                raise http.client.RemoteDisconnected(
+                    "Remote end closed connection within the response head"
+                )
+            lines.append(line)
+            if line in _EMPTY_LINES:
+                return b"".join(lines)
+            if len(lines) > max_lines + 1:
+                raise http.client.HTTPException(f"got more than {max_lines} headers")
+
+    # -- reading: the core's reader, or http.client over our chunk framing ----------------
+
+    def read(self, amt: int | None = None) -> bytes:
+        reader = self._reader
+        if reader is None:
+            return super().read(amt)
+        if self.fp is None:
+            return b""
+        try:
+            return reader.read(None if amt is None or amt < 0 else amt)
+        finally:
+            self._follow(reader)
+
+    def read1(self, n: int = -1) -> bytes:
+        reader = self._reader
+        if reader is None:
+            return super().read1(n)
+        if self.fp is None:
+            return b""
+        try:
+            return reader.read1(n)
+        finally:
+            self._follow(reader)
+
+    def readinto(self, b: typing.Any) -> int:
+        reader = self._reader
+        if reader is None:
+            return super().readinto(b)
+        if self.fp is None:
+            return 0
+        try:
+            return reader.readinto(b)
+        finally:
+            self._follow(reader)
+
+    def readline(self, limit: int | None = -1) -> bytes:  # type: ignore[override]
+        if self._reader is None:
+            return super().readline(-1 if limit is None else limit)
+        line = bytearray()
+        while (limit is None or limit < 0 or len(line) < limit) and line[-1:] != b"\n":
+            byte = self.read(1)
+            if not byte:
+                break
+            line += byte
+        return bytes(line)
+
+    def peek(self, n: int = -1) -> bytes:
+        return b"" if self._reader is not None else super().peek(n)
+
+    def _follow(self, reader: _fastpool.BodyReader) -> None:
+        """Keep http.client's attributes in step with the core's reader."""
+        if reader.closed:
+            self.length = 0 if self.length is not None else None
+            if self.fp is not None:
+                self._close_conn()  # type: ignore[attr-defined]
+        elif self.length is not None:
+            self.length = reader.length_remaining
+
+    def next_chunk_length(self) -> int:
+        """Bytes left in the chunk at hand, or in the next one; 0 at the end of the body."""
+        reader = self._reader
+        if reader is None:
+            left = self._get_chunk_left() if self.fp is not None else None
+            return 0 if left is None else left
+        try:
+            length: int = reader.next_chunk_length()
+        finally:
+            self._follow(reader)
+        self.chunk_left = length or None
+        return length
+
+    def _safe_read(self, amt: int) -> bytes:
+        reader = self._reader
+        if reader is None:
+            data: bytes = super()._safe_read(amt)  # type: ignore[misc]
+            if self.chunked and self.chunk_left:
+                self.chunk_left -= len(data)
+            return data
+        try:
+            data = reader.read_chunk_data(amt)
+        finally:
+            self._follow(reader)
+        if len(data) < amt:
+            raise http.client.IncompleteRead(data, amt - len(data))
+        return data
+
+    def _get_chunk_left(self) -> int | None:
+        # http.client reads int(line, 16), drops any two bytes behind a chunk and any number of
+        # trailer lines; RFC 9112 7.1 says otherwise.
+        if self.chunk_left:
+            return self.chunk_left
+        if self.chunk_left == 0 and self.fp.read(2) != b"\r\n":
+            error = ProtocolError("Chunk data does not end in CRLF")
+            error.rule = "chunk data does not end in CRLF"
+            self._close_conn()  # type: ignore[attr-defined]
+            raise error
+        max_line: int = http.client._MAXLINE  # type: ignore[attr-defined]
+        line = self.fp.readline(max_line + 1)
+        if len(line) > max_line:
+            raise http.client.LineTooLong("chunk size")
+        if not line.endswith(b"\n"):
+            raise http.client.IncompleteRead(b"")
+        self.chunk_left = _fastpool.parse_chunk_size(line)
+        if self.chunk_left == 0:
+            self._skip_trailers()
+            self._close_conn()  # type: ignore[attr-defined]
+            self.chunk_left = None
+        return self.chunk_left
+
+    def _skip_trailers(self) -> None:
+        max_line: int = http.client._MAXLINE  # type: ignore[attr-defined]
+        most = 100 if self.limits is None else self.limits.max_trailers
+        for _ in range(most + 1):
+            line = self.fp.readline(max_line + 1)
+            if len(line) > max_line:
+                raise http.client.LineTooLong("trailer line")
+            if line in _EMPTY_LINES:
+                if not line:
+                    self._forbid_reuse()
+                return
+        raise ProtocolError("Malformed trailer section")
+
+    def _close_conn(self) -> None:
+        fp = self.fp
+        if fp is not None and self._reader is None and not self.will_close:
+            if _has_surplus(fp):
+                self._forbid_reuse()
+        super()._close_conn()  # type: ignore[misc]
+
+    def _forbid_reuse(self) -> None:
+        conn = None if self._owner is None else self._owner()
+        if conn is not None and conn.sock is not None:
+            conn._close_after_response = True
+
+
+def _has_surplus(fp: typing.Any) -> bool:
+    """Whether bytes lie behind a complete response: they would answer the next request."""
+    sock = getattr(getattr(fp, "raw", None), "_sock", None)
+    if not isinstance(sock, socket.socket):
+        return False
+    timeout = sock.gettimeout()
+    try:
+        sock.settimeout(0)  # peek() must not wait for what should not come
+        return bool(fp.peek(1))
+    except (OSError, ValueError):  # "would block", as TLS says it; or closed
+        return False
+    finally:
+        if sock.fileno() >= 0:
+            sock.settimeout(timeout)
+
+
+def _message_of(head: _fastpool.ResponseHead) -> http.client.HTTPMessage:
+    """The fields as http.client's users know them."""
+    if head.defects:
+        # The parser of the standard library notes the defects, for whoever looks for them.
+        import io
+
+        fields = head.raw_head.partition(b"\n")[2]
+        return http.client.parse_headers(io.BytesIO(fields))
+    message = http.client.HTTPMessage()
+    for name, value in head.items():
+        message.set_raw(name, value)
+    return message
+
+
+_fastpool.bind_classes(HTTPHeaderDict._from_pairs, ServerResponse.from_head)
