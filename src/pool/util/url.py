@@ -54,13 +54,12 @@ _REG_NAME_PAT = r"(?:[^\[\]%:/?#]|%[a-fA-F0-9]{2})*"
 # inet_aton()'s forms: 1 to 4 parts, decimal, octal or hexadecimal.
 _IPV4_PART_PAT = "(?:0[xX][0-9a-fA-F]+|[0-9]+)"
 _IPV4_RE = re.compile(rf"^{_IPV4_PART_PAT}(?:\.{_IPV4_PART_PAT}){{0,3}}$")
-_IPV6_RE = re.compile("^" + _IPV6_PAT + "$")
-_IPV6_ADDRZ_RE = re.compile("^" + _IPV6_ADDRZ_PAT + "$")
-_BRACELESS_IPV6_ADDRZ_RE = re.compile("^" + _IPV6_PAT + f"(?:{_ZONE_ID_PAT})?$")
 _ZONE_ID_RE = re.compile("(" + _ZONE_ID_PAT + r")\]$")
 
-_HOST_PORT_PAT = f"^({_REG_NAME_PAT}|{_IPV4_PAT}|{_IPV6_ADDRZ_PAT})(?::0*?(|0|[1-9][0-9]{{0,4}}))?$"
-_HOST_PORT_RE = re.compile(_HOST_PORT_PAT, re.DOTALL)
+_PORT_PAT = "(?::0*?(|0|[1-9][0-9]{0,4}))?$"
+_HOST_PORT_PAT = f"^({_REG_NAME_PAT}|{_IPV4_PAT}|{_IPV6_ADDRZ_PAT})" + _PORT_PAT
+# The same without brackets.
+_NAME_PORT_RE = re.compile(f"^({_REG_NAME_PAT})" + _PORT_PAT, re.DOTALL)
 _HOST_INVALID_CHAR_RE = re.compile(r"[\x00-\x20\x7f]")
 _HOST_PERCENT_RE = re.compile("%[a-fA-F0-9]{2}|%")
 
@@ -86,6 +85,27 @@ _PLAIN_TARGET_RE = re.compile(
     r"/[A-Za-z0-9._~!$&'()*+,;=:@/\-]*"
     r"(?:\?[A-Za-z0-9._~!$&'()*+,;=:@/?\-]*)?"
 )
+
+
+# Each takes milliseconds to compile, and few programs meet an IPv6 address.
+_LAZY_PATTERNS = {
+    "_IPV6_RE": f"^{_IPV6_PAT}$",
+    "_IPV6_ADDRZ_RE": f"^{_IPV6_ADDRZ_PAT}$",
+    "_BRACELESS_IPV6_ADDRZ_RE": f"^{_IPV6_PAT}(?:{_ZONE_ID_PAT})?$",
+    "_HOST_PORT_RE": _HOST_PORT_PAT,
+}
+
+
+def __getattr__(name: str) -> re.Pattern[str]:
+    if name not in _LAZY_PATTERNS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    flags = re.DOTALL if name == "_HOST_PORT_RE" else 0
+    compiled = globals()[name] = re.compile(_LAZY_PATTERNS[name], flags)
+    return compiled
+
+
+def _pattern(name: str) -> re.Pattern[str]:
+    return globals().get(name) or __getattr__(name)
 
 
 class Url(
@@ -228,7 +248,9 @@ def _split_authority(
 ) -> tuple[str | None, str | None, int | None]:
     # The last "@" counts: those before it belong to the credentials.
     auth, _, host_port = authority.rpartition("@")
-    match = _HOST_PORT_RE.fullmatch(host_port)
+    in_brackets = host_port.startswith("[")
+    pattern = _pattern("_HOST_PORT_RE") if in_brackets else _NAME_PORT_RE
+    match = pattern.fullmatch(host_port)
     if match is None:
         raise _bad_authority(host_port)
     host, digits = match.groups()
@@ -317,7 +339,7 @@ def _normalize_host(host: str | None, scheme: str | None) -> str | None:
     _refuse_control_chars(host)
     if scheme not in _NORMALIZABLE_SCHEMES or _IPV4_RE.match(host):
         return host
-    if _IPV6_ADDRZ_RE.match(host):
+    if host.startswith("[") and _pattern("_IPV6_ADDRZ_RE").match(host):
         return _normalize_ipv6(host)
     if "%" in host:
         host = _HOST_PERCENT_RE.sub(_normalize_host_percent_encoding, host)
