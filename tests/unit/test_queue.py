@@ -63,8 +63,24 @@ def test_prefill_is_the_same_in_both(patched: bool, monkeypatch: pytest.MonkeyPa
     assert made.full()
 
 
+GREEN_FIRST = """
+import queue
+from array import array
+
+
+class GreenQueue(array):
+    '''Like gevent's: a class of C, which leaves no room for another one beside it.'''
+
+
+queue.LifoQueue = GreenQueue
+from pool.util.queue import make_queue
+queue.LifoQueue = lambda maxsize: ("green", maxsize)
+assert make_queue(3) == ("green", 3)
+"""
+
 GEVENT = """
 from gevent import monkey
+{first}
 monkey.patch_all()
 import queue, gevent
 from pool.util.queue import make_queue
@@ -77,10 +93,20 @@ assert taker.get(timeout=5) == "x"
 """
 
 
-def test_gevent_gets_the_queue_that_it_can_switch_in() -> None:
+def run(script: str) -> None:
+    command = [sys.executable, "-W", "ignore", "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=50)
+    assert done.returncode == 0, done.stderr
+
+
+def test_import_after_a_green_queue_of_c() -> None:
+    run(GREEN_FIRST)
+
+
+@pytest.mark.parametrize("first", ["", "import pool.util.queue"], ids=["patched", "imported"])
+def test_gevent_gets_the_queue_that_it_can_switch_in(first: str) -> None:
     pytest.importorskip("gevent")
-    run = subprocess.run([sys.executable, "-c", GEVENT], capture_output=True, text=True, timeout=50)
-    assert run.returncode == 0, run.stderr
+    run(GEVENT.format(first=first))
 
 
 # --- what a LifoQueue does ----------------------------------------------------------------------

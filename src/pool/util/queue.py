@@ -14,12 +14,15 @@ from .._fastpool import QueueClosed, SlotPool
 
 __all__ = ["QueueClosed", "SlotQueue", "make_queue"]
 
-_STOCK_LIFO_QUEUE = queue.LifoQueue
+# A green-thread library may have come first. Its class can be one of C, beside which SlotPool
+# has no room as a base, and waits in it would stop all green threads: SlotQueue stays unused.
+_CAME_FIRST = queue.LifoQueue.__module__ == "queue"
+_STOCK_LIFO_QUEUE: type[Any] = queue.LifoQueue if _CAME_FIRST else object
 # Index bits of the slot array; larger pools take the standard library's queue.
 _MOST_SLOTS = 2**20 - 2
 
 
-class SlotQueue(SlotPool, queue.LifoQueue):  # type: ignore[misc]  # get() of two bases
+class SlotQueue(SlotPool, _STOCK_LIFO_QUEUE):
     """A :class:`queue.LifoQueue` whose items live in a slot array.
 
     Waiters are served in order of arrival. ``close()`` refuses further items, wakes all waiters
@@ -67,7 +70,6 @@ def _is_stock() -> bool:
     """False once somebody, gevent for one, has replaced the queue or what threads wait on."""
     return (
         queue.LifoQueue is _STOCK_LIFO_QUEUE
-        and queue.LifoQueue.__module__ == "queue"
         and threading.Lock.__module__ == "_thread"
     )
 
