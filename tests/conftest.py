@@ -76,19 +76,13 @@ def echo() -> Iterator[Any]:
 
 
 @pytest.fixture
-def scripted() -> Iterator[Callable[..., Any]]:
+def scripted() -> Iterator[Any]:
     """`scripted(script, script, ..., context=None)` starts a server that stops with the test."""
-    from tests.support.scripted import ScriptedServer
+    from tests.support.scripted import ScriptedServers
 
-    servers: list[ScriptedServer] = []
-
-    def start(*scripts: Any, context: Any = None) -> ScriptedServer:
-        servers.append(ScriptedServer(scripts, context))
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.stop()
+    servers = ScriptedServers()
+    yield servers
+    servers.stop()
 
 
 _tokens = itertools.count(1)

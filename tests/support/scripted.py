@@ -15,7 +15,7 @@ import ssl
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 LIMIT_SECONDS = 15.0  # no step waits longer; a test's own limit is 60 s
@@ -328,9 +328,18 @@ class ScriptedServer:
         self.stop()
 
 
-@contextlib.contextmanager
-def serving(
-    *scripts: Sequence[Step], context: ssl.SSLContext | None = None
-) -> Iterator[ScriptedServer]:
-    with ScriptedServer(scripts, context) as server:
-        yield server
+class ScriptedServers:
+    """Starts servers, and stops them all at once."""
+
+    def __init__(self) -> None:
+        self._running: list[ScriptedServer] = []
+
+    def __call__(
+        self, *scripts: Sequence[Step], context: ssl.SSLContext | None = None
+    ) -> ScriptedServer:
+        self._running.append(ScriptedServer(scripts, context))
+        return self._running[-1]
+
+    def stop(self) -> None:
+        while self._running:
+            self._running.pop().stop()
