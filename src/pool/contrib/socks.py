@@ -98,11 +98,11 @@ class SOCKSConnection(HTTPConnection):
             (self.host, self.port),
             proxy_type=options["socks_version"],
             proxy_addr=options["proxy_host"],
-            proxy_port=options["proxy_port"],  # type: ignore[arg-type]
+            proxy_port=options["proxy_port"],
             proxy_username=options["username"],
             proxy_password=options["password"],
             proxy_rdns=options["rdns"],
-            timeout=self.timeout,  # type: ignore[arg-type]
+            timeout=self.timeout,
             **optional,
         )
 
@@ -124,6 +124,13 @@ class SOCKSHTTPSConnectionPool(HTTPSConnectionPool):
     ConnectionCls = SOCKSHTTPSConnection
 
 
+# One dictionary for all managers, as in PoolManager: changing it in place changes them all.
+_POOL_CLASSES: dict[str, type[HTTPConnectionPool]] = {
+    "http": SOCKSHTTPConnectionPool,
+    "https": SOCKSHTTPSConnectionPool,
+}
+
+
 class SOCKSProxyManager(PoolManager):
     """A ``PoolManager`` whose connections go through one SOCKS proxy.
 
@@ -131,10 +138,7 @@ class SOCKSProxyManager(PoolManager):
     :raises ValueError: the scheme of ``proxy_url`` is no SOCKS version.
     """
 
-    pool_classes_by_scheme: typing.ClassVar[dict[str, type[HTTPConnectionPool]]] = {
-        "http": SOCKSHTTPConnectionPool,
-        "https": SOCKSHTTPSConnectionPool,
-    }
+    pool_classes_by_scheme = _POOL_CLASSES
 
     def __init__(
         self,
