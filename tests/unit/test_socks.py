@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.support import programs
-from tests.support.scripted import Stall, serving
+from tests.support.scripted import ScriptedServer, Serve, Stall
 
 try:
     import socks as pysocks
@@ -279,7 +279,7 @@ def test_unreachable_proxy_is_a_connection_error_and_is_retried(
 
 
 def test_silent_proxy_is_a_connect_timeout(impl: ModuleType, contrib: ModuleType) -> None:
-    with serving([Stall()]) as silent:
+    with ScriptedServer([[Stall()]]) as silent:
         proxy_url = f"socks5h://127.0.0.1:{silent.port}"
         expected = impl.exceptions.ConnectTimeoutError
         with pytest.raises(expected, match=r"inside.test timed out. \(connect timeout=0.2\)"):
@@ -289,7 +289,7 @@ def test_silent_proxy_is_a_connect_timeout(impl: ModuleType, contrib: ModuleType
 def test_tls_runs_inside_the_proxy_connection(
     contrib: ModuleType, proxy: SocksProxy, certificates: Any
 ) -> None:
-    with serving(context=certificates.server.server_context()) as server:
+    with ScriptedServer([[Serve()]], certificates.server.server_context()) as server:
         url = f"https://localhost:{server.port}/?token=t9"
         proxy.names["localhost"] = "127.0.0.1"
         body = fetch(contrib, proxy.url("socks5h"), url, ca_certs=str(certificates.ca))
@@ -300,7 +300,7 @@ def test_tls_runs_inside_the_proxy_connection(
 def test_tls_to_another_name_is_refused(
     impl: ModuleType, contrib: ModuleType, proxy: SocksProxy, certificates: Any
 ) -> None:
-    with serving(context=certificates.server.server_context()) as server:
+    with ScriptedServer([[Serve()]], certificates.server.server_context()) as server:
         proxy.names["elsewhere.test"] = "127.0.0.1"
         url = f"https://elsewhere.test:{server.port}/"
         with pytest.raises(impl.exceptions.SSLError, match=r"elsewhere\.test"):
