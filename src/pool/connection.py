@@ -9,7 +9,6 @@ whoever hooked or overrode one of them is called.  What others replace in this m
 from __future__ import annotations
 
 import datetime
-import errno
 import functools
 import http.client
 import io
@@ -26,11 +25,11 @@ from http.client import HTTPException as HTTPException
 from http.client import ResponseNotReady
 from socket import timeout as SocketTimeout
 
+from . import _fastpool, _wire
 from ._base_connection import _TYPE_BODY
 from ._base_connection import ProxyConfig as ProxyConfig
 from ._base_connection import _ResponseOptions as _ResponseOptions
 from ._collections import HTTPHeaderDict
-from . import _fastpool, _wire
 from ._fastpool import fork_generation
 from ._version import __version__
 from ._wire import ServerResponse
@@ -97,19 +96,6 @@ _FORBIDDEN_IN_VALUE_BYTES = re.compile(b"[\r\n\0]")
 # http.client says 1.1 in CONNECT since Python 3.12, when it also began to send Host.
 _TUNNEL_VERSION = b"HTTP/1.1" if sys.version_info >= (3, 12) else b"HTTP/1.0"
 _TUNNEL_MAX_INTERIM = 8
-
-_REFUSED_HINT = (
-    "Nothing listens on {host}:{port}, or a firewall refuses: check host, port and that the "
-    "server is running."
-)
-_UNKNOWN_NAME_HINT = (
-    "The name {host!r} has no address: check its spelling, and the DNS and hosts file of this "
-    "machine."
-)
-_CONNECT_TIMEOUT_HINT = (
-    "No answer from {host}:{port} in time: check host and port, or allow more with "
-    "Timeout(connect=seconds)."
-)
 
 
 class HTTPConnection(_HTTPConnection):
@@ -218,28 +204,16 @@ class HTTPConnection(_HTTPConnection):
                 source_address=self.source_address,
                 socket_options=self.socket_options,
             )
+        except socket.gaierror as e:
+            raise NameResolutionError(self.host, self, e) from e
+        except SocketTimeout as e:  # noqa: UP041  (TimeoutError is also a name of ours)
+            raise ConnectTimeoutError(
+                self, f"Connection to {self.host} timed out. (connect timeout={self.timeout})"
+            ) from e
         except OSError as e:
-            raise self._connect_error(e) from e
+            raise NewConnectionError(self, f"Failed to establish a new connection: {e}") from e
         sys.audit("http.client.connect", self, self.host, self.port)
         return sock
-
-    def _connect_error(self, e: OSError) -> NewConnectionError | ConnectTimeoutError:
-        error: NewConnectionError | ConnectTimeoutError
-        hint = ""
-        if isinstance(e, socket.gaierror):
-            error = NameResolutionError(self.host, self, e)
-            hint = _UNKNOWN_NAME_HINT
-        elif isinstance(e, SocketTimeout):
-            error = ConnectTimeoutError(
-                self, f"Connection to {self.host} timed out. (connect timeout={self.timeout})"
-            )
-            hint = _CONNECT_TIMEOUT_HINT
-        else:
-            error = NewConnectionError(self, f"Failed to establish a new connection: {e}")
-            if e.errno == errno.ECONNREFUSED:
-                hint = _REFUSED_HINT
-        error.hint = hint.format(host=self.host, port=self.port) or None
-        return error
 
     def set_tunnel(
         self,
@@ -579,7 +553,7 @@ class HTTPConnection(_HTTPConnection):
         """http.client's getresponse(), with what a response of ours has to know."""
         if self.limits is not None and self.response_class is ServerResponse:
             # Looked up by http.client; on the instance for the length of the call only.
-            self.response_class = functools.partial(ServerResponse.within, self.limits)  # type: ignore[assignment, misc]
+            self.response_class = functools.partial(ServerResponse.within, self.limits)  # type: ignore[assignment]
         try:
             raw = super().getresponse()
         finally:
@@ -978,8 +952,7 @@ def _ssl_wrap_socket_and_match_hostname(
         if assert_fingerprint:
             _assert_fingerprint(tls.getpeercert(binary_form=True), assert_fingerprint)
         elif assert_hostname is not False:
-            expected = assert_hostname or server_hostname
-            _check_peer_name(tls, context, expected)
+            _check_peer_name(tls, context, assert_hostname or server_hostname)
         verified = context.verify_mode == ssl.CERT_REQUIRED or bool(assert_fingerprint)
         return _WrappedAndVerifiedSocket(tls, verified)
     except BaseException:

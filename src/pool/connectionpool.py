@@ -76,6 +76,8 @@ log = logging.getLogger("urllib3.connectionpool")
 
 _TYPE_TIMEOUT = Timeout | float | _TYPE_DEFAULT | None
 _DEFAULT_QUEUE_CLASS = queue.LifoQueue
+# Green-thread libraries replace the module's; a queue made before raises the ones it knew.
+_Empty, _Full = queue.Empty, queue.Full
 
 _blocking_errnos = {errno.EAGAIN, errno.EWOULDBLOCK}
 
@@ -95,23 +97,7 @@ _CONNECTION_ERRORS = (
     ProxyError,
 )
 
-_EMPTY_HINT = (
-    "All {size} connections to {host} are in use: raise maxsize, wait longer with pool_timeout, "
-    "and read or release every response of preload_content=False."
-)
-_FULL_HINT = (
-    "A connection came back that this pool had not given out, or came back twice: call "
-    "release_conn() once per response."
-)
-_CLOSED_HINT = (
-    "The pool was closed, by close(), a with block or PoolManager.clear(): make the request "
-    "before that, or take a new pool."
-)
 _NO_HOST_HINT = "Give an absolute URL with a host, such as http://example.com/path."
-_UNREWINDABLE_HINT = (
-    "The body is a generator or a stream and was sent, in part or whole: pass bytes or a "
-    "seekable file to allow retries and redirects, or retries=False."
-)
 _CERTIFICATE_HINTS = {
     "self-signed": "The certificate is signed by nobody you trust: give its CA as ca_certs.",
     "self signed": "The certificate is signed by nobody you trust: give its CA as ca_certs.",
@@ -267,14 +253,17 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
         """
         idle = self.pool
         if idle is None:
-            raise _advise(ClosedPoolError(self, "Pool is closed."), _CLOSED_HINT)
+            raise ClosedPoolError(self, "Pool is closed.")
         try:
             conn = idle.get(block=self.block, timeout=timeout)
-        except queue.Empty:
+        except (queue.Empty, _Empty):
             if self.pool is None:  # closed while we waited
-                raise _advise(ClosedPoolError(self, "Pool is closed."), _CLOSED_HINT) from None
+                raise ClosedPoolError(self, "Pool is closed.") from None
             if self.block:
-                raise self._empty_error(idle.maxsize) from None
+                raise EmptyPoolError(
+                    self,
+                    "Pool is empty and a new connection can't be opened due to blocking mode.",
+                ) from None
             conn = None
         try:
             if conn is not None and (_is_foreign(conn) or is_connection_dropped(conn)):
@@ -284,13 +273,6 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
         except BaseException:
             self._put_conn(None)
             raise
-
-    def _empty_error(self, size: int) -> EmptyPoolError:
-        error = EmptyPoolError(
-            self,
-            "Pool is empty and a new connection can't be opened due to blocking mode.",
-        )
-        return _advise(error, _EMPTY_HINT.format(size=size, host=self.host))
 
     def _put_conn(self, conn: BaseHTTPConnection | None) -> None:
         """Give back a connection, or with None the right to open one.
@@ -304,7 +286,7 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
         if idle is not None:
             try:
                 idle.put(conn, block=False)
-            except queue.Full:
+            except (queue.Full, _Full):
                 pass
             else:
                 if self.pool is None:  # closed at the same time, perhaps before our put
@@ -315,10 +297,9 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
         if idle is None:
             return
         if self.block:
-            error = FullPoolError(
+            raise FullPoolError(
                 self, "Pool reached maximum size and no more connections are allowed."
-            )
-            raise _advise(error, _FULL_HINT) from None
+            ) from None
         if not self._told_full:
             # Once per pool: on a busy one every request would say it.
             self._told_full = True
@@ -394,7 +375,7 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
         options = _ResponseOptions(
             method, url, preload_content, decode_content, enforce_content_length
         )
-        direct = transport_of(conn)
+        direct = transport_of(typing.cast(HTTPConnection, conn))
         if direct is None:
             response = self._exchange_by_methods(conn, body, headers, chunked, options, clock)
         else:
@@ -830,10 +811,9 @@ def _has_sent_body(conn: typing.Any) -> bool:
 
 
 def _unrewindable() -> UnrewindableBodyError:
-    error = UnrewindableBodyError(
+    return UnrewindableBodyError(
         "Unable to record file position for rewinding request body during a redirect/retry."
     )
-    return _advise(error, _UNREWINDABLE_HINT)
 
 
 def _require_rewindable(body: typing.Any, body_pos: _TYPE_BODY_POSITION | None) -> None:
@@ -1057,5 +1037,5 @@ def _close_pool_connections(pool: queue.LifoQueue[typing.Any]) -> None:
             conn = pool.get(block=False)
             if conn:
                 conn.close()
-    except queue.Empty:
+    except (queue.Empty, _Empty):
         pass

@@ -175,7 +175,7 @@ class TestOpening:
             port = listener.getsockname()[1]
         with pytest.raises(subject.exceptions.NewConnectionError) as caught:
             ours.HTTPConnection("127.0.0.1", port).connect()
-        assert f"127.0.0.1:{port}" in caught.value.hint
+        assert "listens" in caught.value.hint
 
     def test_unknown_name(
         self, impl: ModuleType, module: Any, monkeypatch: pytest.MonkeyPatch
