@@ -96,6 +96,10 @@ orig_util_SSLContext = ssl_.SSLContext
 log = logging.getLogger("urllib3.contrib.pyopenssl")
 
 
+class UnsupportedExtension(Exception):
+    """Raised by cryptography before 2.1; kept for those who import it from here."""
+
+
 def inject_into_urllib3() -> None:
     """Create pyOpenSSL contexts from now on; ImportError when its version is too old."""
     _validate_dependencies_met()

@@ -57,17 +57,17 @@ class _Entry:
 
     __slots__ = ("context", "files", "keylog", "seal", "used")
 
-    def __init__(self, context: ssl.SSLContext, files: _Stamps, used: int) -> None:
+    def __init__(self, context: ssl.SSLContext, files: _Stamps, keylog: str, used: int) -> None:
         self.context = context
         self.files = files
-        self.keylog = _keylog_identity()
+        self.keylog = _identity(keylog)  # after building, which creates the file
         self.seal = _seal(context)
         self.used = used
 
-    def is_fresh(self, files: _Stamps) -> bool:
+    def is_fresh(self, files: _Stamps, keylog: str) -> bool:
         return (
             self.files == files
-            and self.keylog == _keylog_identity()
+            and self.keylog == _identity(keylog)
             and self.seal == _seal(self.context)
         )
 
@@ -114,7 +114,8 @@ class ContextCache:
         """
         if factory is None:
             factory = ssl_.create_urllib3_context
-        key = _key(config, factory)
+        environment = _Environment.read()
+        key = _key(config, factory, environment)
         try:
             hash(key)
         except TypeError:  # a list or a bytearray, which ssl would take
@@ -122,10 +123,10 @@ class ContextCache:
         state = self._state
         if state.pid != os.getpid():
             state = self._state = _State()
-        files = _file_stamps(config)
+        files = _file_stamps(config, environment)
         entry = state.entries.get(key)
-        if entry is None or not entry.is_fresh(files):
-            return self._build_once(state, key, config, factory)
+        if entry is None or not entry.is_fresh(files, environment.keylog):
+            return self._build_once(state, key)
         entry.used = next(state.clock)
         if ssl_._is_pinned(config.ssl_version):
             ssl_._warn_pinned(stacklevel=2)  # as a context of its own would have
@@ -135,21 +136,20 @@ class ContextCache:
         """Forget all contexts; needed only when files inside a `ca_cert_dir` were rewritten."""
         self._state = _State()
 
-    def _build_once(
-        self, state: _State, key: Any, config: TLSConfig, factory: ContextFactory
-    ) -> ssl.SSLContext:
+    def _build_once(self, state: _State, key: _Key) -> ssl.SSLContext:
         with state.lock:
             gate = state.building.setdefault(key, threading.RLock())
         with gate:
             # Taken before the files are read: a change meanwhile makes the entry stale.
-            files = _file_stamps(config)
+            keylog = key.environment.keylog
+            files = _file_stamps(key.config, key.environment)
             entry = state.entries.get(key)
-            if entry is not None and entry.is_fresh(files):  # another thread was faster
+            if entry is not None and entry.is_fresh(files, keylog):  # another thread was faster
                 return entry.context
             try:
-                context = build_context(config, factory)
+                context = build_context(key.config, key.factory)
                 with state.lock:
-                    state.entries[key] = _Entry(context, files, next(state.clock))
+                    state.entries[key] = _Entry(context, files, keylog, next(state.clock))
                     self._evict(state.entries)
             finally:
                 with state.lock:
@@ -202,19 +202,44 @@ def _names_ca(config: TLSConfig) -> bool:
     return bool(config.ca_certs or config.ca_cert_dir or config.ca_cert_data)
 
 
-def _key(config: TLSConfig, factory: ContextFactory) -> tuple[Any, ...]:
-    environ = os.environ.get
-    return (
-        # First, so that "x" and b"x", equal in hash, are never compared (python -bb).
+class _Environment(NamedTuple):
+    """The variables that OpenSSL and create_urllib3_context() read."""
+
+    cert_file: str | None
+    cert_dir: str | None
+    keylog: str
+
+    @classmethod
+    def read(cls) -> _Environment:
+        paths = _default_paths()
+        return cls(
+            os.environ.get(paths.openssl_cafile_env),
+            os.environ.get(paths.openssl_capath_env),
+            ssl_._keylog_path(),
+        )
+
+
+class _Key(NamedTuple):
+    # First, so that "x" and b"x", equal in hash, are never compared (python -bb).
+    types: tuple[type, ...]
+    config: TLSConfig
+    factory: ContextFactory
+    # Others assign these two in ssl_; HTTP/2 changes the list.
+    context_class: Any
+    is_pyopenssl: bool
+    alpn: tuple[str, ...]
+    environment: _Environment
+
+
+def _key(config: TLSConfig, factory: ContextFactory, environment: _Environment) -> _Key:
+    return _Key(
         tuple(map(type, config)),
         config,
         factory,
         ssl_.SSLContext,
         ssl_.IS_PYOPENSSL,
         tuple(ssl_.ALPN_PROTOCOLS),
-        environ("SSL_CERT_FILE"),
-        environ("SSL_CERT_DIR"),
-        ssl_._keylog_path(),
+        environment,
     )
 
 
@@ -241,49 +266,43 @@ _Stamp = tuple[int, int, int] | None
 _Stamps = tuple[_Stamp, ...]
 
 
-def _file_stamps(config: TLSConfig) -> _Stamps:
+def _file_stamps(config: TLSConfig, environment: _Environment) -> _Stamps:
     if _names_ca(config):
         authorities = [config.ca_certs, config.ca_cert_dir]
     else:
-        authorities = _default_authorities()
+        authorities = _default_authorities(environment)
     return tuple(map(_stamp, (*authorities, config.cert_file, config.key_file)))
 
 
 def _stamp(path: str | None) -> _Stamp:
+    status = _status(path)
+    return status and (status.st_mtime_ns, status.st_size, status.st_ino)
+
+
+def _identity(path: str | None) -> tuple[int, int] | None:
+    """Device and inode: a key log that was rotated has to be opened again."""
+    status = _status(path)
+    return status and (status.st_dev, status.st_ino)
+
+
+def _status(path: str | None) -> os.stat_result | None:
     if not path:
         return None
     try:
-        status = os.stat(path)
+        return os.stat(path)
     except (OSError, ValueError):  # ValueError: a NUL in the path
         return None
-    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
-def _default_authorities() -> list[str | None]:
-    """The file and the directories that ``load_default_certs`` reads now."""
-    file_variable, file, directory_variable, directory = _openssl_defaults()
-    directories = os.environ.get(directory_variable, directory).split(os.pathsep)
-    return [os.environ.get(file_variable, file), *directories]
+def _default_authorities(environment: _Environment) -> list[str | None]:
+    """The file and the directories that ``load_default_certs`` reads."""
+    paths = _default_paths()
+    file, directories = environment.cert_file, environment.cert_dir
+    return [
+        paths.openssl_cafile if file is None else file,
+        *(paths.openssl_capath if directories is None else directories).split(os.pathsep),
+    ]
 
 
-@functools.cache
-def _openssl_defaults() -> tuple[str, str, str, str]:
-    paths = ssl.get_default_verify_paths()
-    return (
-        paths.openssl_cafile_env,
-        paths.openssl_cafile,
-        paths.openssl_capath_env,
-        paths.openssl_capath,
-    )
-
-
-def _keylog_identity() -> tuple[int, int] | None:
-    """Device and inode of the key log: a log that was rotated is opened again."""
-    path = ssl_._keylog_path()
-    if not path:
-        return None
-    try:
-        status = os.stat(path)
-    except (OSError, ValueError):
-        return None
-    return status.st_dev, status.st_ino
+# Constants of the OpenSSL library; what they name may change at any time.
+_default_paths = functools.cache(ssl.get_default_verify_paths)

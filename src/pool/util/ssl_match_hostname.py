@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from .ssl_ import _TYPE_PEER_CERT_RET_DICT
 
 
+# Of the package on PyPI whose interface this module has.
+__version__ = "3.5.0.1"
+
+
 class CertificateError(ValueError):
     """The certificate is not for this host."""
 
