@@ -16,10 +16,12 @@ cdef struct StressRun:
     SlotArray *array
     int64_t timeout_ns      # longest wait; 0: never waits, -1: waits for ever
     uint32_t broken         # one item in so many is thrown away, NULL is put back; 0: none
+    uint32_t naps           # one holder in so many sleeps for a moment; 0: none
     bint stream
     uint32_t held           # atomic: tokens out
     uint32_t live           # atomic: items that exist
     uint32_t stop           # atomic: the run is over, whatever is left to do
+    void *gate              # PyThread lock, held until all threads exist
 
 cdef struct StressThread:   # written by its thread alone, read after `done`
     StressRun *run
@@ -136,6 +138,8 @@ cdef void stress_use(StressThread *t, StressItem *item) noexcept nogil:
     item.uses += 1
     if stress_random(t) % 16 == 0:
         slot_match(t.run.array)     # a detour through the lock: others get their chance
+    if t.run.naps and stress_random(t) % t.run.naps == 0:
+        PyThread_acquire_lock_timed(t.done, 1 + stress_random(t) % 30, 0)   # sleeps: it is held
     t.shared += fp_exchange_u32(&item.holder, 0) != t.number + 1
 
 
@@ -190,6 +194,8 @@ cdef void stress_stream(StressThread *t) noexcept nogil:
 cdef void stress_thread(void *argument) noexcept nogil:
     cdef StressThread *t = <StressThread *>argument
     cdef uint64_t done
+    PyThread_acquire_lock(t.run.gate, WAIT_LOCK)
+    PyThread_release_lock(t.run.gate)
     for done in range(t.operations):
         if fp_load_relaxed_u32(&t.run.stop):
             break
@@ -277,21 +283,25 @@ cdef dict stress_report(StressRun *run, StressThread *threads, uint32_t count, b
 
 def _slot_stress(
     threads: int, operations: int, slots: int, *, timeout: float | None = 0.0004,
-    broken: int = 64, stream: bool = False, close_after: float | None = None, seed: int = 1,
+    broken: int = 64, naps: int = 128, stream: bool = False, close_after: float | None = None,
+    seed: int = 1,
 ) -> dict:
     """Run `operations` spread over native threads without the GIL; see the keys of the result.
 
     ``timeout``: longest wait in seconds, None: for ever, 0: no waiting.  ``close_after``:
-    seconds until the array is closed under the threads.  ``broken`` in the result names each
+    seconds until the array is closed under the threads.  One item in ``broken`` is replaced
+    by an empty token, one holder in ``naps`` sleeps.  ``broken`` in the result names each
     invariant that did not hold, with a count; it must be empty.
     """
     cdef uint32_t i, count = threads
     cdef StressRun run
     cdef bint stuck = False
     cdef int64_t close_at = -1
+    cdef uint64_t mix = seed
     run.array = slot_new(slots, not stream, 0)
     run.timeout_ns = -1 if timeout is None else timeout_ns(timeout)
     run.broken = broken
+    run.naps = naps
     run.stream = stream
     run.held = run.live = run.stop = 0
     cdef StressThread *workers = <StressThread *>calloc(count, sizeof(StressThread))
@@ -302,17 +312,21 @@ def _slot_stress(
     for i in range(count):
         workers[i].run = &run
         workers[i].number = i
-        workers[i].random = (<uint32_t>seed * 2654435761 + i * 40503) | 1
+        workers[i].random = <uint32_t>(mix * 1640531527 + i * 97654321) | 1
         workers[i].operations = <uint64_t>operations // count
         workers[i].done = PyThread_allocate_lock()
         PyThread_acquire_lock(workers[i].done, NOWAIT_LOCK)
+    run.gate = PyThread_allocate_lock()
+    PyThread_acquire_lock(run.gate, NOWAIT_LOCK)
     with nogil:
         for i in range(count):
             PyThread_start_new_thread(stress_thread, &workers[i])
+        PyThread_release_lock(run.gate)
         stuck = stress_join(&run, workers, count, close_at)
     report = stress_report(&run, workers, count, stuck)
     for i in range(count):
         PyThread_free_lock(workers[i].done)
+    PyThread_free_lock(run.gate)
     free(workers)
     slot_delete(run.array, True)
     return report
