@@ -419,7 +419,8 @@ class ZstdDecoder(ContentDecoder):
         return len(self._input) > 0 or not (self._obj.needs_input or self._obj.eof)
 
     def flush(self) -> bytes:
-        if not self._obj.eof:
+        # urllib3 objects to an empty body as well, but only in some reading modes.
+        if not self._at_end:
             raise DecodeError("Zstandard data is incomplete")
         return b""
 

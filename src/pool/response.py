@@ -23,6 +23,7 @@ from ._base_connection import _TYPE_BODY
 from ._collections import HTTPHeaderDict as HTTPHeaderDict
 from ._io import BytesQueueBuffer as BytesQueueBuffer
 from ._io import IOMethods, lazy
+from ._fastpool import SlotPool
 from .exceptions import (
     BodyNotHttplibCompatible,
     DecodeError,
@@ -283,9 +284,7 @@ class BaseHTTPResponse(IOMethods):
             return self.headers.get(name)
         return self._head.get(name)
 
-    def get_redirect_location(
-        self,
-    ) -> str | None | typing.Literal[False]:  # noqa: RUF036  # urllib3's annotation
+    def get_redirect_location(self) -> str | None | typing.Literal[False]:
         """The target of a redirect, None when it names none, False for any other status."""
         if self.status in self.REDIRECT_STATUSES:
             return self._field("location")
@@ -619,6 +618,9 @@ class HTTPResponse(BaseHTTPResponse):
     def __del__(self) -> None:
         # As io.IOBase did: a response that is dropped unread takes its connection with it.
         if self._connection is not None:
+            if not isinstance(getattr(self._pool, "pool", None), SlotPool):
+                # queue.LifoQueue's lock may be held by the thread that runs this finaliser.
+                self._pool = None
             try:
                 self.close()
             except Exception:
@@ -652,27 +654,26 @@ class HTTPResponse(BaseHTTPResponse):
         limits = getattr(self._pool, "limits", None)
         budget: int = getattr(limits, "drain_bytes", self._drain_bytes)
         seconds: float = getattr(limits, "drain_seconds", self._drain_seconds)
-        sock: typing.Any = getattr(connection, "sock", None)
-        timeout = sock.gettimeout() if hasattr(sock, "gettimeout") else None
+        timeout = self._wire_timeout(connection)
         # Kept out of reach, so that the end of the body does not release the connection
         # while its socket has our timeout.
         self._connection = None
         drained = False
         try:
-            drained = self._drain(sock, timeout, budget, time.monotonic() + seconds)
+            drained = self._drain(connection, timeout, budget, time.monotonic() + seconds)
         finally:
-            if not drained:
+            if drained:
+                self._set_wire_timeout(connection, timeout)
+            else:
                 if self._original_response:
                     self._original_response.close()
                 connection.close()
-            elif sock is not None:
-                sock.settimeout(timeout)
             self._connection = connection
             if self._original_response and self._original_response.isclosed():
                 self.release_conn()
 
     def _drain(
-        self, sock: socket.socket | None, timeout: float | None, budget: int, deadline: float
+        self, connection: HTTPConnection, timeout: float | None, budget: int, deadline: float
     ) -> bool:
         """Whether the body ended within `budget` bytes and before `deadline`."""
         # One receive per step, where possible: a server that drips must not outlive the clock.
@@ -681,8 +682,7 @@ class HTTPResponse(BaseHTTPResponse):
             left = deadline - time.monotonic()
             if left <= 0:
                 return False
-            if sock is not None:
-                sock.settimeout(left if timeout is None else min(left, timeout))
+            self._set_wire_timeout(connection, left if timeout is None else min(left, timeout))
             data = self._raw_read(_READ_CHUNK_SIZE, read1=read1)
             if not data:
                 return True
@@ -690,6 +690,23 @@ class HTTPResponse(BaseHTTPResponse):
             if budget < 0:
                 return False
         return False
+
+    def _wire_timeout(self, connection: HTTPConnection) -> float | None:
+        """Seconds that a read waits: the core's reader has its own, others use the socket's."""
+        reader = getattr(self._fp, "_reader", None)
+        if reader is not None:
+            seconds: float | None = reader.read_timeout
+            return seconds
+        sock: typing.Any = getattr(connection, "sock", None)
+        return sock.gettimeout() if hasattr(sock, "gettimeout") else None
+
+    def _set_wire_timeout(self, connection: HTTPConnection, seconds: float | None) -> None:
+        reader = getattr(self._fp, "_reader", None)
+        sock = getattr(connection, "sock", None)
+        if reader is not None:
+            reader.read_timeout = seconds
+        elif sock is not None:
+            sock.settimeout(seconds)
 
     @property
     def data(self) -> bytes:
@@ -773,7 +790,7 @@ class HTTPResponse(BaseHTTPResponse):
         """Undecoded bytes from `_fp`, b"" at the end, None without a file object."""
         fp = self._fp
         if fp is None:
-            return None  # type: ignore[return-value]
+            return None  # type: ignore[return-value]  # as urllib3
         fp_closed = getattr(fp, "closed", False)
         with self._error_catcher():
             # A response of ours knows itself where in a chunk read_chunked() has stopped.
@@ -959,12 +976,16 @@ class HTTPResponse(BaseHTTPResponse):
         self._sock_shutdown(socket.SHUT_RD)
 
     def close(self) -> None:
-        """Close the file object and the connection; unread data is lost."""
+        """Close the file object and the connection; unread data is lost.
+
+        The pool gets back the right to open another one.
+        """
         self._sock_shutdown = None
         if not self.closed and self._fp:
             self._fp.close()
         if self._connection:
             self._connection.close()
+            self.release_conn()
         if not self.auto_close and not self._io_closed:
             self.flush()
             self._io_closed = True
