@@ -40,7 +40,7 @@ def encode(data: bytes, *codings: str) -> bytes:
         "gzip": lambda part: gzip.compress(part, mtime=0),
         "x-gzip": lambda part: gzip.compress(part, mtime=0),
         "deflate": zlib.compress,
-        "br": lambda part: cast(bytes, brotli.compress(part)) if brotli else part,
+        "br": lambda part: cast(bytes, brotli.compress(part, quality=4)) if brotli else part,
         "zstd": lambda part: cast(bytes, zstd.compress(part)) if zstd else part,
     }
     for coding in codings:
