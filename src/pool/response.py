@@ -21,9 +21,9 @@ from socket import timeout as SocketTimeout
 from . import util
 from ._base_connection import _TYPE_BODY
 from ._collections import HTTPHeaderDict as HTTPHeaderDict
+from ._fastpool import SlotPool
 from ._io import BytesQueueBuffer as BytesQueueBuffer
 from ._io import IOMethods, lazy
-from ._fastpool import SlotPool
 from .exceptions import (
     BodyNotHttplibCompatible,
     DecodeError,
@@ -40,7 +40,6 @@ from .util.response import is_fp_closed, is_response_to_head
 from .util.retry import Retry
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
     from types import TracebackType
 
     from ._base_connection import BaseHTTPConnection
@@ -253,7 +252,7 @@ class BaseHTTPResponse(IOMethods):
     def __init__(
         self,
         *,
-        headers: Mapping[str, str] | Mapping[bytes, bytes] | None = None,
+        headers: typing.Mapping[str, str] | typing.Mapping[bytes, bytes] | None = None,
         status: int,
         version: int,
         version_string: str,
@@ -325,7 +324,7 @@ class BaseHTTPResponse(IOMethods):
 
     def stream(
         self, amt: int | None = 2**16, decode_content: bool | None = None
-    ) -> Iterator[bytes]:
+    ) -> typing.Iterator[bytes]:
         raise NotImplementedError()
 
     def read(
@@ -347,7 +346,7 @@ class BaseHTTPResponse(IOMethods):
         self,
         amt: int | None = None,
         decode_content: bool | None = None,
-    ) -> Iterator[bytes]:
+    ) -> typing.Iterator[bytes]:
         raise NotImplementedError()
 
     def release_conn(self) -> None:
@@ -529,7 +528,7 @@ class HTTPResponse(BaseHTTPResponse):
     _fp_bytes_read: int = 0
     _pool: HTTPConnectionPool | None = None
     _connection: HTTPConnection | None = None
-    _sock_shutdown: Callable[[int], None] | None = None
+    _sock_shutdown: typing.Callable[[int], None] | None = None
     # Set for bodies from the wire: a coding without its end marker is an error. Responses
     # built by hand keep what they always got away with.
     _strict_end: bool = False
@@ -553,7 +552,7 @@ class HTTPResponse(BaseHTTPResponse):
     def __init__(
         self,
         body: _TYPE_BODY = "",
-        headers: Mapping[str, str] | Mapping[bytes, bytes] | None = None,
+        headers: typing.Mapping[str, str] | typing.Mapping[bytes, bytes] | None = None,
         status: int = 0,
         version: int = 0,
         version_string: str = "HTTP/?",
@@ -569,7 +568,7 @@ class HTTPResponse(BaseHTTPResponse):
         request_method: str | None = None,
         request_url: str | None = None,
         auto_close: bool = True,
-        sock_shutdown: Callable[[int], None] | None = None,
+        sock_shutdown: typing.Callable[[int], None] | None = None,
     ) -> None:
         super().__init__(
             headers=headers,
@@ -1133,7 +1132,7 @@ class HTTPResponse(BaseHTTPResponse):
     def url(self, url: str | None) -> None:
         self._request_url = url
 
-    def __iter__(self) -> Iterator[bytes]:
+    def __iter__(self) -> typing.Iterator[bytes]:
         """The decoded body line by line, split at LF only."""
         pending: list[bytes] = []
         for block in self.stream(decode_content=True):
