@@ -51,6 +51,7 @@ from .exceptions import (
     TimeoutError,
     UnrewindableBodyError,
 )
+from .exceptions import NewConnectionError as NewConnectionError
 from .response import BaseHTTPResponse
 from .util.connection import is_connection_dropped
 from .util.proxy import connection_requires_http_tunnel
