@@ -30,8 +30,9 @@ cdef int body_frame(Exchange *x) noexcept nogil:
         return xchg_fail(x, ST_BAD_CODING, b"chunked is not the last transfer coding, or twice",
                          0)
     if h.coding != TE_ABSENT:
-        # 6.1: in HTTP/1.0 the framing is faulty; the connection ends with this message.
-        if h.content_length >= 0 or h.version == 10:
+        # 6.1: in HTTP/1.0 the framing is faulty; the connection ends with this message.  So it
+        # does when there are codings that we do not undo: nobody vouches for the framing.
+        if h.content_length >= 0 or h.version == 10 or h.codings > 1:
             x.tainted = 1
         # 4. chunked last: chunked; otherwise until the connection closes.
         b.framing = FRAME_CHUNKED if h.coding == TE_CHUNKED else FRAME_CLOSE

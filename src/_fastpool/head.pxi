@@ -31,6 +31,7 @@ cdef void head_reset(Head *h) noexcept nogil:
     h.lines = 0
     h.lenient = 0
     h.encoded = 0
+    h.codings = 0
 
 
 cdef void head_free(Head *h) noexcept nogil:
@@ -310,6 +311,7 @@ cdef void head_note_coding(Head *h, Text value) noexcept nogil:
     while head_next_item(&value, &item):
         if item.size == 0:
             continue
+        h.codings += 1
         if h.coding == TE_CHUNKED or h.coding == TE_FAULTY:
             h.coding = TE_FAULTY
         elif item.size == 7 and fp_equals_lower(item.data, b"chunked", 7):

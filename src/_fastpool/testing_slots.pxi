@@ -30,6 +30,7 @@ cdef struct StressThread:   # written by its thread alone, read after `done`
     uint32_t random
     uint64_t operations     # to do
     uint32_t progress       # atomic, relaxed: operations done, wrapped
+    uint32_t finished       # atomic, 0 -> 1: nothing is written any more
     uint64_t gets
     uint64_t puts
     uint64_t uses           # of items destroyed here
@@ -204,6 +205,7 @@ cdef void stress_thread(void *argument) noexcept nogil:
         else:
             stress_token(t)
         fp_store_relaxed_u32(&t.progress, <uint32_t>done + 1)
+    fp_store_u32(&t.finished, 1)
     PyThread_release_lock(t.done)
 
 
@@ -215,7 +217,9 @@ cdef bint stress_join(StressRun *run, StressThread *threads, uint32_t count, int
     cdef int64_t idle_since = fp_now_ns()
     cdef bint stuck = False
     for i in range(count):
-        while PyThread_acquire_lock_timed(threads[i].done, 2000, 0) != PY_LOCK_ACQUIRED:
+        # ThreadSanitizer does not know every timed lock; the atomic shows it the order.
+        while PyThread_acquire_lock_timed(threads[i].done, 2000, 0) != PY_LOCK_ACQUIRED \
+                or not fp_load_u32(&threads[i].finished):
             before = now
             now = 0
             for j in range(count):

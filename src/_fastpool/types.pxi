@@ -103,6 +103,7 @@ cdef struct Head:           # written by head.pxi alone
     uint32_t defects        # Defect bits
     int64_t content_length  # -1: absent
     uint8_t coding          # Coding
+    uint32_t codings        # transfer codings listed
     uint8_t close           # Connection: close seen
     uint8_t keep_alive      # Connection (or Proxy-Connection): keep-alive, or Keep-Alive seen
     uint8_t lines           # 0: status line still to come

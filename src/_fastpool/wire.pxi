@@ -247,6 +247,7 @@ cdef class Wire:
         cdef ResponseHead answer
         cdef int status
         self.enter()
+        pin(sock)
         try:
             if body is not None:
                 self.hold(body)
@@ -278,7 +279,6 @@ cdef class Wire:
 
     cdef int begin_io(self, object sock, bint direct, int64_t send_ns, int64_t read_ns) except -1:
         cdef Exchange *x = &self.x
-        pin(sock)
         self.t.fd = sock.fileno() if direct else -1
         self.t.send_ns = send_ns
         self.t.read_ns = read_ns
@@ -308,8 +308,9 @@ cdef class Wire:
 
     cdef int drive_send(self, object sock, bint direct, int64_t send_ns) except -1:
         cdef int status
-        self.begin_io(sock, direct, send_ns, -1)
+        pin(sock)
         try:
+            self.begin_io(sock, direct, send_ns, -1)
             while True:
                 with nogil:
                     status = rt_send(&self.x, &self.t)

@@ -103,7 +103,7 @@ def _is_ours(module: Any) -> bool:
 
 
 class _LoadingSpec(ModuleSpec):
-    """Tells the loader when the import system is done with a module.
+    """Tells when the import system is done with a module.
 
     A hook that wraps our loader acts after ``exec_module`` has returned, and looks at
     ``module.__name__``.  The import system clears ``_initializing`` after that, on every
@@ -135,14 +135,16 @@ class _AliasLoader(Loader):
     def create_module(self, spec: ModuleSpec) -> types.ModuleType:
         module = importlib.import_module(self.target)
         self._own_spec = module.__spec__
+        # Here and not in the finder: some hooks make a spec of their own.
+        if type(spec) is ModuleSpec:
+            spec.__class__ = _LoadingSpec
         return module
 
     def exec_module(self, module: types.ModuleType) -> None:
         # The import system has just put the alias's spec on the module.  Relative imports
         # inside its functions and concurrent imports need its own one.
         alias_spec, module.__spec__ = module.__spec__, self._own_spec
-        hooked = alias_spec is not None and alias_spec.loader is not self
-        if hooked and isinstance(alias_spec, _LoadingSpec):
+        if isinstance(alias_spec, _LoadingSpec):
             alias_spec.presented = (module, self.target)
             module.__name__ = alias_spec.name
 
@@ -182,7 +184,7 @@ class _AliasFinder(MetaPathFinder):
         own_spec = _find_own_spec(own_name)
         if own_spec is None:
             return None
-        spec = _LoadingSpec(fullname, _AliasLoader(own_name), origin=own_spec.origin)
+        spec = ModuleSpec(fullname, _AliasLoader(own_name), origin=own_spec.origin)
         spec.submodule_search_locations = own_spec.submodule_search_locations
         return spec
 

@@ -29,6 +29,7 @@ if typing.TYPE_CHECKING:
     from .connection import HTTPConnection
 
 _USER_AGENT = f"python-urllib3/{__version__}".encode()
+_READ_STEP = 1 << 20  # bytes
 _EMPTY_LINES = (b"\r\n", b"\n", b"")
 _VERSION_STRINGS = {10: "HTTP/1.0", 11: "HTTP/1.1"}
 
@@ -162,18 +163,29 @@ def _is_stock_tls(cls: type) -> bool:
     )
 
 
-def transport_of(conn: HTTPConnection) -> bool | None:
-    """How the core may use this connection: DIRECT, OBJECT, or None for not at all.
+def is_unhooked(conn: HTTPConnection) -> bool:
+    """Whether nobody could tell that http.client's methods are not called.
 
-    Not at all, when a method was overridden, patched or set on the instance, when http.client
-    is to print what it does, or when the socket is not CPython's own.
+    Somebody could when a method was overridden, patched or set on the instance, and when
+    http.client is to print what it does.
     """
     cls = type(conn)
     snapshot = _connection_types.get(cls)
     if snapshot is None or not snapshot.holds():
         snapshot = _examine_connection(cls)
-    if not snapshot.verdict or _fastpool.has_any(conn.__dict__, _INSTANCE_HOOKS):
+    return snapshot.verdict and not _fastpool.has_any(conn.__dict__, _INSTANCE_HOOKS)
+
+
+def transport_of(conn: HTTPConnection) -> bool | None:
+    """How the core may use this connection: DIRECT, OBJECT, or None for not at all.
+
+    Not at all when it is hooked, or when its socket is not CPython's own.  Connects an
+    unhooked connection that is not yet connected.
+    """
+    if not is_unhooked(conn):
         return None
+    if conn.sock is None:
+        conn.connect()
     kind = type(conn.sock)
     snapshot = _socket_types.get(kind)
     if snapshot is None or not snapshot.holds():
@@ -534,8 +546,12 @@ class ServerResponse(http.client.HTTPResponse):
         """Bytes left in the chunk at hand, or in the next one; 0 at the end of the body."""
         reader = self._reader
         if reader is None:
-            left = self._get_chunk_left() if self.fp is not None else None
-            return 0 if left is None else left
+            if self.fp is None:
+                return 0
+            if not self.chunked:  # said so, but the status forbids a body
+                self._close_conn()
+                return 0
+            return self._get_chunk_left() or 0
         try:
             length: int = reader.next_chunk_length()
         finally:
@@ -546,7 +562,7 @@ class ServerResponse(http.client.HTTPResponse):
     def _safe_read(self, amt: int) -> bytes:
         reader = self._reader
         if reader is None:
-            data: bytes = super()._safe_read(amt)  # type: ignore[misc]
+            data: bytes = self._read_exactly(amt)
             if self.chunked and self.chunk_left:
                 self.chunk_left -= len(data)
             return data
@@ -557,6 +573,18 @@ class ServerResponse(http.client.HTTPResponse):
         if len(data) < amt:
             raise http.client.IncompleteRead(data, amt - len(data))
         return data
+
+    def _read_exactly(self, amt: int) -> bytes:
+        """As http.client's _safe_read(), but memory follows what arrives, not what is announced."""
+        if amt <= _READ_STEP:
+            return super()._safe_read(amt)  # type: ignore[misc, no-any-return]
+        parts = bytearray()
+        while len(parts) < amt:
+            data = self.fp.read(min(amt - len(parts), _READ_STEP))
+            if not data:
+                raise http.client.IncompleteRead(bytes(parts), amt - len(parts))
+            parts += data
+        return bytes(parts)
 
     def _get_chunk_left(self) -> int | None:
         # http.client reads int(line, 16), drops any two bytes behind a chunk and any number of

@@ -72,6 +72,16 @@ class _Entry:
         )
 
 
+class _Gate:
+    """Lets one thread at a time build the context of one key."""
+
+    __slots__ = ("lock", "users")
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.users = 0  # threads inside or waiting; under the lock of the state
+
+
 class _State:
     """All that changes; replaced as a whole in a forked child.
 
@@ -84,9 +94,9 @@ class _State:
     def __init__(self) -> None:
         self.pid = os.getpid()
         self.entries: dict[Any, _Entry] = {}
-        self.building: dict[Any, Any] = {}  # key -> lock of the thread that builds it
+        self.building: dict[Any, _Gate] = {}
         self.clock = itertools.count()
-        # Re-entrant: a signal handler or finaliser may connect while we hold it.
+        # Re-entrant, like the gates: a signal handler or finaliser may connect while we hold it.
         self.lock = threading.RLock()
 
 
@@ -138,22 +148,29 @@ class ContextCache:
 
     def _build_once(self, state: _State, key: _Key) -> ssl.SSLContext:
         with state.lock:
-            gate = state.building.setdefault(key, threading.RLock())
-        with gate:
-            # Taken before the files are read: a change meanwhile makes the entry stale.
-            keylog = key.environment.keylog
-            files = _file_stamps(key.config, key.environment)
-            entry = state.entries.get(key)
-            if entry is not None and entry.is_fresh(files, keylog):  # another thread was faster
-                return entry.context
-            try:
-                context = build_context(key.config, key.factory)
-                with state.lock:
-                    state.entries[key] = _Entry(context, files, keylog, next(state.clock))
-                    self._evict(state.entries)
-            finally:
-                with state.lock:
-                    state.building.pop(key, None)
+            gate = state.building.setdefault(key, _Gate())
+            gate.users += 1
+        try:
+            with gate.lock:
+                return self._build(state, key)
+        finally:
+            with state.lock:
+                gate.users -= 1
+                # Not earlier: who comes after a failure has to queue behind those who wait.
+                if not gate.users:
+                    del state.building[key]
+
+    def _build(self, state: _State, key: _Key) -> ssl.SSLContext:
+        # Taken before the files are read: a change meanwhile makes the entry stale.
+        files = _file_stamps(key.config, key.environment)
+        keylog = key.environment.keylog
+        entry = state.entries.get(key)
+        if entry is not None and entry.is_fresh(files, keylog):  # another thread was faster
+            return entry.context
+        context = build_context(key.config, key.factory)
+        with state.lock:
+            state.entries[key] = _Entry(context, files, keylog, next(state.clock))
+            self._evict(state.entries)
         return context
 
     def _evict(self, entries: dict[Any, _Entry]) -> None:

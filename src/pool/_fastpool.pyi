@@ -1,0 +1,188 @@
+"""The compiled core as `pool` sees it.  Not public: no name here is an interface.
+
+Times are in seconds, None waits for ever; sizes are in bytes.
+"""
+
+import queue
+import socket
+import typing
+from collections.abc import Callable, Iterable, Mapping
+
+from ._collections import HTTPHeaderDict
+from ._limits import Limits
+
+_T = typing.TypeVar("_T")
+_Buffer = typing.Union[bytes, bytearray, memoryview]
+
+# Values of Wire.prepare(length=): who frames the body.
+BY_CALLER: int
+AS_CHUNKS: int
+FORCE_CHUNKS: int
+# Bits of what it returns: the caller gave the field.
+GAVE_LENGTH: int
+GAVE_CODING: int
+
+def fork_generation() -> int:
+    """Number of forks between the first process and this one."""
+
+def bind_classes(
+    headers: Callable[[Iterable[tuple[str, str]]], HTTPHeaderDict],
+    original_response: Callable[[ResponseHead], typing.Any],
+) -> None:
+    """How `ResponseHead.headers` and `original_response` make their results."""
+
+def parse_head(
+    data: _Buffer, *, method: str = "GET", limits: Limits | None = None
+) -> ResponseHead:
+    """Parse one response head by the rules of the wire.
+
+    None when it is not complete (not in the type: callers read up to the empty line).
+    Raises BadStatusLine, LineTooLong, HTTPException, InvalidHeader, ProtocolError.
+    """
+
+def parse_chunk_size(line: bytes) -> int:
+    """Size in a chunk-size line, line end included; raises InvalidChunkLength."""
+
+def has_any(names: dict[str, typing.Any], wanted: tuple[str, ...]) -> bool:
+    """Whether one of `wanted` is a key of `names`."""
+
+def is_quiet(fd: int) -> bool:
+    """Whether a connected socket has nothing to read and was not closed by its peer."""
+
+class TypeSnapshot:
+    """Remembers what was found out about up to four types, as long as nobody modifies them."""
+
+    verdict: typing.Any
+    def __init__(self, types: tuple[type, ...], verdict: typing.Any) -> None: ...
+    def holds(self) -> bool:
+        """True while no type, and no base of one, was modified."""
+
+class ResponseHead:
+    """One parsed response head; `body` is its complete body, or None when it must be read."""
+
+    status: int
+    version: int
+    body: bytes | None
+    keep_alive: bool
+    chunked: bool
+    encoded: bool
+    defects: int
+    length: int | None
+    reader: BodyReader | None
+    method: str | None
+    @property
+    def reason(self) -> str: ...
+    @property
+    def raw_head(self) -> bytes: ...
+    def items(self) -> list[tuple[str, str]]:
+        """Field lines in their order."""
+
+    def get(self, lower: str) -> str | None:
+        """Values of the fields with that lower-case name, joined by `, `."""
+
+    def headers(self) -> HTTPHeaderDict: ...
+    def original_response(self) -> typing.Any: ...
+
+class Wire:
+    """The compiled half of one connection: buffers and protocol state."""
+
+    def __init__(self, user_agent: bytes, limits: Limits | None = None) -> None: ...
+    @property
+    def reusable(self) -> bool:
+        """May this connection carry another request?"""
+
+    @property
+    def failed_in_send(self) -> bool: ...
+    @property
+    def failed_in_body(self) -> bool: ...
+    def prepare(
+        self,
+        method: str,
+        target: str,
+        headers: Mapping[typing.Any, typing.Any] | None,
+        host: bytes,
+        length: int,
+    ) -> int:
+        """Serialise a request head; ValueError or InvalidURL for what must not be sent."""
+
+    def defer_redirect_body(self) -> None:
+        """Do not preload the body of a redirect unless it has arrived with the head."""
+
+    def send(
+        self, sock: socket.socket, direct: bool, timeout: float | None, data: _Buffer, chunked: bool
+    ) -> bool:
+        """Send a piece of the body; False when the peer does not want the rest."""
+
+    def end_chunks(self) -> None:
+        """Announce the end of a chunked request body."""
+
+    def exchange(
+        self,
+        sock: socket.socket,
+        direct: bool,
+        send_timeout: float | None,
+        read_timeout: float | None,
+        body: _Buffer | None,
+        preload: bool,
+    ) -> ResponseHead:
+        """Send what is left of the request and receive the head, with `preload` the body."""
+
+class BodyReader:
+    """The unread body of one response."""
+
+    complete: bool
+    read_timeout: float | None
+    def __init__(
+        self, wire: Wire, sock: socket.socket, direct: bool, read_timeout: float | None
+    ) -> None: ...
+    @property
+    def closed(self) -> bool: ...
+    @property
+    def connection_socket(self) -> socket.socket | None: ...
+    @property
+    def length_remaining(self) -> int | None: ...
+    def tell(self) -> int: ...
+    def close(self) -> None: ...
+    def read(self, amt: int | None = None) -> bytes: ...
+    def read1(self, amt: int = -1) -> bytes: ...
+    def readinto(self, into: typing.Any) -> int: ...
+    def next_chunk_length(self) -> int:
+        """Bytes of the next chunk, or left in this one; 0 at the end of the body."""
+
+    def read_chunk_data(self, amt: int) -> bytes: ...
+
+class QueueClosed(queue.Empty, queue.Full):
+    """The pool was closed: `get` finds nothing any more and `put` finds no room."""
+
+class SlotPool:
+    """A bounded LIFO queue for tokens that threads check out and return, first come first served.
+
+    Same methods as `queue.LifoQueue`.  `prefill` starts with `maxsize` times None.
+    """
+
+    def __init__(self, maxsize: int = 0, prefill: bool = False) -> None: ...
+    def get(self, block: bool = True, timeout: float | None = None) -> typing.Any: ...
+    def get_nowait(self) -> typing.Any: ...
+    def put(self, item: typing.Any, block: bool = True, timeout: float | None = None) -> None: ...
+    def put_nowait(self, item: typing.Any) -> None: ...
+    def drain(self) -> list[typing.Any]: ...
+    def close(self) -> list[typing.Any]: ...
+    def snapshot(self) -> list[typing.Any]: ...
+    def qsize(self) -> int: ...
+    def empty(self) -> bool: ...
+    def full(self) -> bool: ...
+    @property
+    def maxsize(self) -> int: ...
+    @property
+    def checked_out(self) -> int: ...
+    @property
+    def waiting(self) -> int: ...
+    @property
+    def closed(self) -> bool: ...
+    @property
+    def puts(self) -> int: ...
+
+def _slot_stress(threads: int, operations: int, *args: typing.Any, **kw: typing.Any) -> dict[str, int]: ...
+def _slot_states(pool: SlotPool) -> dict[str, typing.Any]: ...
+def _bench_head(data: bytes, rounds: int) -> int: ...
+def _parse_head_prefix(data: bytes, steps: Iterable[int]) -> tuple[list[int], int, int]: ...
