@@ -617,8 +617,10 @@ class HTTPResponse(BaseHTTPResponse):
     def __del__(self) -> None:
         # As io.IOBase did: a response that is dropped unread takes its connection with it.
         if self._connection is not None:
-            if not isinstance(getattr(self._pool, "pool", None), SlotPool):
-                # queue.LifoQueue's lock may be held by the thread that runs this finaliser.
+            blocks = getattr(self._pool, "block", False)
+            if not (blocks and isinstance(getattr(self._pool, "pool", None), SlotPool)):
+                # Only a blocking pool misses the slot, and queue.LifoQueue's lock may be held
+                # by the thread that runs this finaliser.
                 self._pool = None
             try:
                 self.close()
