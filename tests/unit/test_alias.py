@@ -242,16 +242,45 @@ def test_agent_whose_callback_fails_leaves_the_module_with_its_own_name() -> Non
     )
 
 
+def test_hook_with_a_spec_of_its_own_is_called_with_the_urllib3_name() -> None:
+    check(
+        AGENT
+        + textwrap.dedent("""
+        import pool
+        class OwnSpec(Agent):
+            def find_spec(self, name, path=None, target=None):
+                spec = super().find_spec(name, path, target)
+                return spec and importlib.util.spec_from_loader(name, spec.loader)
+        agent = OwnSpec("urllib3.connectionpool")
+        sys.meta_path.insert(0, agent)
+        pool.install_as_urllib3()
+        assert agent.fired == ["urllib3.connectionpool"]
+        assert pool.connectionpool.__name__ == "pool.connectionpool"
+    """)
+    )
+
+
 def test_wrapt_hook_fires() -> None:
+    """wrapt, which most agents use, puts the wrapped loader back before it executes it."""
     need_module("wrapt")
     check("""
         import pool, wrapt
         seen = []
-        wrapt.register_post_import_hook(lambda m: seen.append(m), "urllib3.connectionpool")
+        def hook(module):
+            seen.append((module, module.__name__))
+        wrapt.register_post_import_hook(hook, "urllib3.connectionpool")
+        wrapt.register_post_import_hook(hook, "urllib3.contrib.socks")
         pool.install_as_urllib3()
-        assert seen == [pool.connectionpool]
-        wrapt.register_post_import_hook(lambda m: seen.append(m), "urllib3.poolmanager")
-        assert seen[1:] == [pool.poolmanager]
+        assert seen == [(pool.connectionpool, "urllib3.connectionpool")]
+        assert pool.connectionpool.__name__ == "pool.connectionpool"
+        wrapt.register_post_import_hook(hook, "urllib3")
+        assert len(seen) == 2 and seen[1][0] is pool
+        try:
+            import urllib3.contrib.socks
+        except ImportError:
+            pass
+        else:
+            assert seen[2] == (urllib3.contrib.socks, "urllib3.contrib.socks")
     """)
 
 
