@@ -211,9 +211,7 @@ class TestSocket:
         with pytest.raises(ssl.SSLError, match="bad handshake: Error"):
             self.wrap(context, connect())
 
-    def test_socket_stays_open_until_its_files_are_closed(
-        self, context: Any, connect: Any
-    ) -> None:
+    def test_socket_stays_open_until_its_files_are_closed(self, context: Any, connect: Any) -> None:
         sock = connect(Send(b"hello"))
         tls = self.wrap(context, sock)
         file = tls.makefile("rb")
@@ -348,9 +346,7 @@ class TestClientCertificate:
         encrypted_key: Path,
         password: Any,
     ) -> None:
-        context.load_cert_chain(
-            str(certificates.client.certificate), str(encrypted_key), password
-        )
+        context.load_cert_chain(str(certificates.client.certificate), str(encrypted_key), password)
         sock = connect(Send(b"hello"), context=demanding)
         assert context.wrap_socket(sock, server_hostname="localhost").recv(5) == b"hello"
 

@@ -344,9 +344,7 @@ class TestLoading:
         key.write_text("-----BEGIN ENCRYPTED PRIVATE KEY-----\n")
         context = Recorder()
         with pytest.raises(errors.SSLError, match="^Client private key is encrypted"):
-            ssl_.ssl_wrap_socket(
-                self.SOCKET, ssl_context=context, certfile="c", keyfile=str(key)
-            )
+            ssl_.ssl_wrap_socket(self.SOCKET, ssl_context=context, certfile="c", keyfile=str(key))
         assert context.steps == [("made",)]
 
     def test_bad_bundle_is_an_ssl_error_of_ours(
