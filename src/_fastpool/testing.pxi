@@ -40,3 +40,19 @@ def _parse_head_prefix(bytes data not None, steps):
     count = x.head.count
     head_free(&x.head)
     return statuses, size, count
+
+
+def _parse_head_at(size_t address, size_t size):
+    """Parse memory that the caller vouches for, in place; returns the status.
+
+    For tests that put a head against a page that is not there.
+    """
+    cdef Exchange x
+    cdef Limits bounds
+    cdef int status
+    limits_set(&bounds, None)
+    xchg_init(&x, &bounds)
+    x.head.content_length = -1
+    status = head_parse(&x, <const char *> address, size)
+    head_free(&x.head)
+    return status

@@ -22,6 +22,7 @@ cdef struct StressRun:
     uint32_t live           # atomic: items that exist
     uint32_t stop           # atomic: the run is over, whatever is left to do
     void *gate              # PyThread lock, held until all threads exist
+    void *pause             # PyThread lock, always held: to wait for it is a portable sleep
 
 cdef struct StressThread:   # written by its thread alone, read after `done`
     StressRun *run
@@ -140,7 +141,7 @@ cdef void stress_use(StressThread *t, StressItem *item) noexcept nogil:
     if stress_random(t) % 16 == 0:
         slot_match(t.run.array)     # a detour through the lock: others get their chance
     if t.run.naps and stress_random(t) % t.run.naps == 0:
-        PyThread_acquire_lock_timed(t.done, 1 + stress_random(t) % 30, 0)   # sleeps: it is held
+        PyThread_acquire_lock_timed(t.run.pause, 1 + stress_random(t) % 30, 0)
     t.shared += fp_exchange_u32(&item.holder, 0) != t.number + 1
 
 
@@ -217,9 +218,8 @@ cdef bint stress_join(StressRun *run, StressThread *threads, uint32_t count, int
     cdef int64_t idle_since = fp_now_ns()
     cdef bint stuck = False
     for i in range(count):
-        # ThreadSanitizer does not know every timed lock; the atomic shows it the order.
-        while PyThread_acquire_lock_timed(threads[i].done, 2000, 0) != PY_LOCK_ACQUIRED \
-                or not fp_load_u32(&threads[i].finished):
+        while not fp_load_u32(&threads[i].finished):
+            PyThread_acquire_lock_timed(run.pause, 2000, 0)
             before = now
             now = 0
             for j in range(count):
@@ -232,6 +232,7 @@ cdef bint stress_join(StressRun *run, StressThread *threads, uint32_t count, int
                 fp_store_relaxed_u32(&run.stop, 1)
                 slot_close(run.array)
                 close_at = -1
+        PyThread_acquire_lock(threads[i].done, WAIT_LOCK)
     return stuck
 
 
@@ -321,7 +322,9 @@ def _slot_stress(
         workers[i].done = PyThread_allocate_lock()
         PyThread_acquire_lock(workers[i].done, NOWAIT_LOCK)
     run.gate = PyThread_allocate_lock()
+    run.pause = PyThread_allocate_lock()
     PyThread_acquire_lock(run.gate, NOWAIT_LOCK)
+    PyThread_acquire_lock(run.pause, NOWAIT_LOCK)
     with nogil:
         for i in range(count):
             PyThread_start_new_thread(stress_thread, &workers[i])
@@ -331,6 +334,7 @@ def _slot_stress(
     for i in range(count):
         PyThread_free_lock(workers[i].done)
     PyThread_free_lock(run.gate)
+    PyThread_free_lock(run.pause)
     free(workers)
     slot_delete(run.array, True)
     return report
