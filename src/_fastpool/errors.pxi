@@ -79,7 +79,8 @@ def _truncated_body(detail, number):
 
 
 def _bad_method(detail, number):
-    found = next(c for c in [*detail, ""] if not c.isalnum() and c not in "!#$%&'*+-.^_`|~")
+    found = next((c for c in detail if not (c.isascii() and c.isalnum())
+                  and c not in "!#$%&'*+-.^_`|~"), "")
     return ValueError(
         f"Method cannot contain non-token characters {detail!r} (found at least {found!r})"
     )
