@@ -16,6 +16,7 @@ import pytest
 
 from tests.support import implementations, programs
 
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: takes seconds by nature (time limits, large bodies)")
     config.addinivalue_line("markers", "leaks: measures memory in a process of its own")

@@ -40,8 +40,9 @@ ATOMICS = re.compile(r"\b__atomic_\w+|\b__sync_\w+|\batomic_\w+|\bstdatomic\b|\b
 
 def without_comments(source: str) -> str:
     """Source with comments and string literals blanked; line numbers stay."""
-    pattern = re.compile(r"'''.*?'''|\"\"\".*?\"\"\"|'(?:\\.|[^'\\\n])*'|\"(?:\\.|[^\"\\\n])*\"|#[^\n]*",
-                         re.S)
+    pattern = re.compile(
+        r"'''.*?'''|\"\"\".*?\"\"\"|'(?:\\.|[^'\\\n])*'|\"(?:\\.|[^\"\\\n])*\"|#[^\n]*", re.S
+    )
     return pattern.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), source)
 
 
@@ -293,11 +294,18 @@ def test_no_unexplained_lint_exception(module: Path) -> None:
 
 def test_nothing_names_a_machine_or_a_registry() -> None:
     """No path of a developer's machine, no host of a package registry."""
-    pattern = re.compile(r"/tmp/dev\b|/work/(?:main|shared)\b|(?:files\.|test\.)?py(?:pi|thonhosted)\.org")
+    pattern = re.compile(
+        r"/tmp/dev\b|/work/(?:main|shared)\b|(?:files\.|test\.)?py(?:pi|thonhosted)\.org"
+    )
     found = []
     for folder in ("src", "tests", "docs", "benchmarks"):
         for path in (ROOT / folder).rglob("*"):
-            if path.suffix in {".py", ".pxi", ".pyx", ".pyi", ".md", ".h"} and path.name != "test_source.py":
+            if (
+                path.suffix in {".py", ".pxi", ".pyx", ".pyi", ".md", ".h"}
+                and path.name != "test_source.py"
+            ):
                 text = path.read_text(encoding="utf-8")
-                found += [f"{path.relative_to(ROOT)}: {match[0]}" for match in pattern.finditer(text)]
+                found += [
+                    f"{path.relative_to(ROOT)}: {match[0]}" for match in pattern.finditer(text)
+                ]
     complaints(found)

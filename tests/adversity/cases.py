@@ -11,7 +11,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.support.scripted import Close, Expect, Flood, HalfClose, Reset, Send, Step, chunked, reply
+from tests.support.scripted import (
+    Close,
+    Expect,
+    Flood,
+    HalfClose,
+    Reset,
+    Send,
+    Step,
+    chunked,
+    reply,
+)
 
 # How a case may end.  A refusal is an error of the library that is no timeout.
 REFUSED = "refused"
@@ -37,7 +47,9 @@ class Case:
         return [Expect(), Send(self.wire, piece), *self.after]
 
 
-def ok(name: str, wire: bytes, body: bytes = b"hello", reuse: bool | None = True, **more: Any) -> Case:
+def ok(
+    name: str, wire: bytes, body: bytes = b"hello", reuse: bool | None = True, **more: Any
+) -> Case:
     return Case(name, wire, (body,), reuse, **more)
 
 
@@ -112,8 +124,12 @@ STATUS_LINES = [
 
 HEADERS = [
     ok("hd.lf-only", b"HTTP/1.1 200 OK\nContent-Length: 5\n\nhello", reuse=None),
-    ok("hd.obs-fold", header(b"X-Folded: one\r\n two"), present=("X-Folded", "one two"), reuse=None),
-    either("hd.obs-fold-first", b"HTTP/1.1 200 OK\r\n X: y\r\nContent-Length: 5\r\n\r\nhello", b"hello"),
+    ok(
+        "hd.obs-fold", header(b"X-Folded: one\r\n two"), present=("X-Folded", "one two"), reuse=None
+    ),
+    either(
+        "hd.obs-fold-first", b"HTTP/1.1 200 OK\r\n X: y\r\nContent-Length: 5\r\n\r\nhello", b"hello"
+    ),
     ok("hd.empty-value", header(b"X-Empty:"), present=("X-Empty", "")),
     ok("hd.repeated", header(b"X-Two: a", b"X-Two: b"), present=("X-Two", "a, b")),
     ok("hd.ninety-nine-lines", header(*[b"X-%d: y" % n for n in range(98)])),
@@ -152,19 +168,29 @@ TRANSFER_ENCODINGS = [
     ok("te.case", coded(b" CHUNKED", HELLO)),
     ok("te.ows", coded(b" \tchunked \t", HELLO), reuse=None),
     ok("te.http10", coded(b" chunked", HELLO, version=b"1.0"), reuse=False),
-    ok("te.http10-keep-alive", coded(b" chunked", HELLO, b"Connection: keep-alive", version=b"1.0"),
-       reuse=False),
+    ok(
+        "te.http10-keep-alive",
+        coded(b" chunked", HELLO, b"Connection: keep-alive", version=b"1.0"),
+        reuse=False,
+    ),
     ok("te.with-cl", coded(b" chunked", HELLO, b"Content-Length: 3"), reuse=False),
     ok("te.with-cl-right", coded(b" chunked", HELLO, b"Content-Length: 5"), reuse=False),
     either("te.with-cl-invalid", coded(b" chunked", HELLO, b"Content-Length: x"), b"hello"),
     either("te.gzip-chunked", coded(b" gzip, chunked", HELLO), b"hello", reuse=None),
-    either("te.two-lines", coded(b" gzip", HELLO, b"Transfer-Encoding: chunked"), b"hello",
-           reuse=None),
+    either(
+        "te.two-lines", coded(b" gzip", HELLO, b"Transfer-Encoding: chunked"), b"hello", reuse=None
+    ),
     either("te.chunked-twice", coded(b" chunked, chunked", HELLO), b"hello"),
-    either("te.chunked-two-lines", coded(b" chunked", HELLO, b"Transfer-Encoding: chunked"), b"hello"),
+    either(
+        "te.chunked-two-lines", coded(b" chunked", HELLO, b"Transfer-Encoding: chunked"), b"hello"
+    ),
     either("te.chunked-not-final", coded(b" chunked, gzip", HELLO), HELLO, after=CLOSE),
-    either("te.xchunked-cl", coded(b" xchunked", b"hello more", b"Content-Length: 5"), b"hello more",
-           after=CLOSE),
+    either(
+        "te.xchunked-cl",
+        coded(b" xchunked", b"hello more", b"Content-Length: 5"),
+        b"hello more",
+        after=CLOSE,
+    ),
     either("te.identity", coded(b" identity", b"hello"), b"hello", after=CLOSE),
     either("te.empty", coded(b"", b"hello", b"Content-Length: 5"), b"hello", after=CLOSE),
 ]
@@ -234,16 +260,25 @@ INVALID_SIZES = {
 
 CHUNKS = [
     ok("ck.one", chunks(HELLO)),
-    ok("ck.many", chunks(chunked(*[b"%d" % n for n in range(500)])),
-       b"".join(b"%d" % n for n in range(500))),
+    ok(
+        "ck.many",
+        chunks(chunked(*[b"%d" % n for n in range(500)])),
+        b"".join(b"%d" % n for n in range(500)),
+    ),
     ok("ck.empty", chunks(chunked()), b""),
     ok("ck.size-uppercase", chunks(b"A\r\n0123456789\r\n0\r\n\r\n"), b"0123456789"),
     ok("ck.size-leading-zeros", chunks(b"0005\r\nhello\r\n000\r\n\r\n"), reuse=None),
     ok("ck.extension", chunks(b'5;name=value;q="x;y"\r\nhello\r\n0;last\r\n\r\n'), reuse=None),
-    ok("ck.trailers", chunks(b"5\r\nhello\r\n0\r\nX-Trailer: t\r\n\r\n"), reuse=None,
-       absent="X-Trailer"),
-    *(bad(f"ck.size-{name}", chunks(size + b"\r\nhello\r\n0\r\n\r\n"))
-      for name, size in INVALID_SIZES.items()),
+    ok(
+        "ck.trailers",
+        chunks(b"5\r\nhello\r\n0\r\nX-Trailer: t\r\n\r\n"),
+        reuse=None,
+        absent="X-Trailer",
+    ),
+    *(
+        bad(f"ck.size-{name}", chunks(size + b"\r\nhello\r\n0\r\n\r\n"))
+        for name, size in INVALID_SIZES.items()
+    ),
     bad("ck.size-line-long", chunks(b"5;"), after=(Flood(b"x"),)),
     bad("ck.size-endless-zeros", chunks(b""), after=(Flood(b"0"),)),
     bad("ck.size-prealloc", chunks(b"7fffffffffffffff\r\nhello"), after=CLOSE),
@@ -275,8 +310,10 @@ def interim(*codes: int) -> bytes:
 FINAL = reply(b"hello")
 
 INTERIM = [
-    *(ok(f"in.{code}", interim(code) + FINAL, absent="X-Interim", reuse=None)
-      for code in (100, 102, 103, 199)),
+    *(
+        ok(f"in.{code}", interim(code) + FINAL, absent="X-Interim", reuse=None)
+        for code in (100, 102, 103, 199)
+    ),
     ok("in.several", interim(100, 102, 103) + FINAL, absent="X-Interim", reuse=None),
     ok("in.eight", interim(*[103] * 8) + FINAL, reuse=None),
     bad("in.100-endless", b"", after=(Flood(interim(100)),)),
@@ -291,19 +328,49 @@ BODILESS = [
     ok("bl.head-chunked", coded(b" chunked", b""), b"", method="HEAD", reuse=None),
     ok("bl.head-with-body", length(b" 5"), b"", method="HEAD", reuse=False),
     ok("bl.204", b"HTTP/1.1 204 No Content\r\n\r\n", b"", status=204),
-    ok("bl.204-length-zero", b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n", b"",
-       status=204, reuse=None),
-    ok("bl.204-with-body", b"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\nhello", b"",
-       status=204, reuse=False),
-    ok("bl.204-chunked-body", b"HTTP/1.1 204 No\r\nTransfer-Encoding: chunked\r\n\r\n" + HELLO, b"",
-       status=204, reuse=False),
+    ok(
+        "bl.204-length-zero",
+        b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n",
+        b"",
+        status=204,
+        reuse=None,
+    ),
+    ok(
+        "bl.204-with-body",
+        b"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\nhello",
+        b"",
+        status=204,
+        reuse=False,
+    ),
+    ok(
+        "bl.204-chunked-body",
+        b"HTTP/1.1 204 No\r\nTransfer-Encoding: chunked\r\n\r\n" + HELLO,
+        b"",
+        status=204,
+        reuse=False,
+    ),
     ok("bl.304", b"HTTP/1.1 304 Not Modified\r\n\r\n", b"", status=304),
-    ok("bl.304-length", b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", b"", status=304,
-       reuse=None),
-    ok("bl.304-te", b"HTTP/1.1 304 No\r\nTransfer-Encoding: chunked\r\n\r\n", b"", status=304,
-       reuse=None),
-    ok("bl.304-with-body", b"HTTP/1.1 304 No\r\nContent-Length: 5\r\n\r\nhello", b"", status=304,
-       reuse=False),
+    ok(
+        "bl.304-length",
+        b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n",
+        b"",
+        status=304,
+        reuse=None,
+    ),
+    ok(
+        "bl.304-te",
+        b"HTTP/1.1 304 No\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"",
+        status=304,
+        reuse=None,
+    ),
+    ok(
+        "bl.304-with-body",
+        b"HTTP/1.1 304 No\r\nContent-Length: 5\r\n\r\nhello",
+        b"",
+        status=304,
+        reuse=False,
+    ),
     ok("bl.205-length-zero", b"HTTP/1.1 205 Reset\r\nContent-Length: 0\r\n\r\n", b"", status=205),
 ]
 
@@ -311,8 +378,11 @@ PERSISTENCE = [
     ok("life.conn-close", header(b"Connection: close"), reuse=False),
     ok("life.conn-close-case", header(b"connection: CLOSE"), reuse=False),
     ok("life.conn-close-list", header(b"Connection: foo, close"), reuse=False),
-    ok("life.conn-close-second-line", header(b"Connection: keep-alive", b"Connection: close"),
-       reuse=False),
+    ok(
+        "life.conn-close-second-line",
+        header(b"Connection: keep-alive", b"Connection: close"),
+        reuse=False,
+    ),
     ok("life.conn-keep-alive", header(b"Connection: keep-alive")),
     ok("life.conn-other-option", header(b"Connection: x-closed-option"), reuse=None),
     ok("life.req-conn-close", FINAL, reuse=False, headers={"Connection": "close"}),

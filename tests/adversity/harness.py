@@ -34,7 +34,8 @@ def _read_in_sevens(response: Any) -> bytes:
 
 
 def _stream(response: Any) -> bytes:
-    return b"".join(response.stream(16))
+    # Without the argument urllib3 leaves a chunked body as it is coded.
+    return b"".join(response.stream(16, decode_content=True))
 
 
 def _read1(response: Any) -> bytes:

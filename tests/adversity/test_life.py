@@ -125,9 +125,7 @@ TOO_LARGE = reply(b"too large", "Connection: close", status="413 Too Large")
 
 @pytest.mark.parametrize("end", [[Stall(2)], [Close()], [Reset()]], ids=["wait", "close", "rst"])
 @pytest.mark.parametrize("reused", [False, True])
-def test_early_answer_to_a_large_upload(
-    subject: ModuleType, end: list[Step], reused: bool
-) -> None:
+def test_early_answer_to_a_large_upload(subject: ModuleType, end: list[Step], reused: bool) -> None:
     """413 arrives while the body is still on its way: it is the answer, and the end."""
     refusing = [Expect(with_body=False), Send(TOO_LARGE)]
     script = [*(ANSWER if reused else []), *refusing, Pause(0.1), *end]
@@ -150,8 +148,7 @@ BODIES = {
     "small-chunked": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked(b"unread"),
     "empty": reply(b""),
     "large": reply(b"x" * BIG),
-    "large-chunked": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-    + chunked(b"x" * BIG),
+    "large-chunked": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked(b"x" * BIG),
 }
 
 
@@ -211,9 +208,7 @@ def test_draining_an_endless_body_is_bounded(subject: ModuleType, framing: str) 
 
 
 @pytest.mark.parametrize("drip", [False, True], ids=["flood", "drip"])
-def test_redirect_with_an_endless_body_is_followed_at_once(
-    subject: ModuleType, drip: bool
-) -> None:
+def test_redirect_with_an_endless_body_is_followed_at_once(subject: ModuleType, drip: bool) -> None:
     head = b"HTTP/1.1 302 Found\r\nLocation: /?token=there\r\nContent-Length: 9999999999\r\n\r\n"
     flood: Step = Send(b"x" * 200, 1, 0.05) if drip else Flood(b"x" * 1024, limit=4_000_000_000)
     with hostile(subject, [Expect(), Send(head), flood]) as (server, pool):

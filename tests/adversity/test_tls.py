@@ -10,25 +10,42 @@ import pytest
 from tests.adversity.cases import FRAMING, REFUSED, Case
 from tests.adversity.harness import attempt, hostile, next_requests_get_their_own
 from tests.adversity.test_framing import check_outcome
-from tests.support.scripted import Close, Expect, HalfClose, Send, chunked, reply
+from tests.support.scripted import Close, HalfClose, chunked, reply
 
 UNTIL_CLOSED = b"HTTP/1.1 200 OK\r\n\r\nhello"
 # One of each kind is enough here: the parser is the same as without TLS.
-NAMES = ("sl.plain", "sl.empty-answer", "hd.bare-cr", "hd.trunc-in-value", "te.with-cl",
-         "cl.plain", "cl.short-close", "cl.extra-bytes", "cl.extra-response", "cl.none-closed",
-         "cl.invalid-plus", "ck.one", "ck.many", "ck.trunc-in-data", "ck.data-no-crlf",
-         "ck.extra-response", "in.103", "bl.head", "bl.204-with-body", "life.conn-close")
+NAMES = (
+    "sl.plain",
+    "sl.empty-answer",
+    "hd.bare-cr",
+    "hd.trunc-in-value",
+    "te.with-cl",
+    "cl.plain",
+    "cl.short-close",
+    "cl.extra-bytes",
+    "cl.extra-response",
+    "cl.none-closed",
+    "cl.invalid-plus",
+    "ck.one",
+    "ck.many",
+    "ck.trunc-in-data",
+    "ck.data-no-crlf",
+    "ck.extra-response",
+    "in.103",
+    "bl.head",
+    "bl.204-with-body",
+    "life.conn-close",
+)
 CASES = [case for case in FRAMING if case.name in NAMES]
 assert len(CASES) == len(NAMES)
 
 
-def over_tls(
-    subject: ModuleType, certificates: Any, case: Case, mode: str, piece: int = 0
-) -> Any:
+def over_tls(subject: ModuleType, certificates: Any, case: Case, mode: str, piece: int = 0) -> Any:
     context = certificates.server.server_context()
-    with hostile(
-        subject, case.script(piece), context=context, ca_certs=str(certificates.ca)
-    ) as (server, pool):
+    with hostile(subject, case.script(piece), context=context, ca_certs=str(certificates.ca)) as (
+        server,
+        pool,
+    ):
         answer = attempt(subject, pool, case.method, "/?token=first", mode, retries=False)
         next_requests_get_their_own(pool)
         reused = server.connections() == 1
@@ -39,9 +56,7 @@ def over_tls(
 
 @pytest.mark.parametrize("mode", ["preload", "stream", "read1"])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_framing_over_tls(
-    subject: ModuleType, certificates: Any, case: Case, mode: str
-) -> None:
+def test_framing_over_tls(subject: ModuleType, certificates: Any, case: Case, mode: str) -> None:
     check_outcome(case, over_tls(subject, certificates, case, mode))
 
 

@@ -28,12 +28,15 @@ def test_redirect_of_a_get(manager: Any, nginx: Any, status: int) -> None:
 
 @pytest.mark.parametrize(
     ("status", "method", "body"),
-    [(301, "POST", "data"), (302, "POST", "data"), (303, "GET", ""), (307, "POST", "data"),
-     (308, "POST", "data")],
+    [
+        (301, "POST", "data"),
+        (302, "POST", "data"),
+        (303, "GET", ""),
+        (307, "POST", "data"),
+        (308, "POST", "data"),
+    ],
 )
-def test_redirect_of_a_post(
-    manager: Any, echo: Any, status: int, method: str, body: str
-) -> None:
+def test_redirect_of_a_post(manager: Any, echo: Any, status: int, method: str, body: str) -> None:
     url = echo.url("/redirect", to="/inspect", status=status)
     seen = manager.request("POST", url, body=b"data", headers={"X-Kept": "1"}).json()
     names = {name.lower() for name, _ in seen["headers"]}
@@ -148,8 +151,9 @@ def test_status_retry_with_history(impl: Any, manager: Any, echo: Any, token: An
 def test_status_retry_exhausted(impl: Any, manager: Any, echo: Any, token: Any) -> None:
     retries = impl.Retry(2, status_forcelist=[500])
     with pytest.raises(impl.exceptions.MaxRetryError) as caught:
-        manager.request("GET", echo.url("/flaky", key=token(), times=9, status=500),
-                        retries=retries)
+        manager.request(
+            "GET", echo.url("/flaky", key=token(), times=9, status=500), retries=retries
+        )
     assert isinstance(caught.value.reason, impl.exceptions.ResponseError)
     assert str(caught.value.reason) == "too many 500 error responses"
     quiet = impl.Retry(2, status_forcelist=[500], raise_on_status=False)

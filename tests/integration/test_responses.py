@@ -159,8 +159,17 @@ def test_decoding(manager: Any, echo: Any, coding: str, mode: str) -> None:
     assert body == LETTERS
 
 
-@pytest.mark.parametrize("chain", ["gzip,deflate", "deflate,gzip", "gzip,gzip,gzip", "gzip,br",
-                                   "zstd,gzip", "br,zstd,deflate,gzip,gzip"])
+@pytest.mark.parametrize(
+    "chain",
+    [
+        "gzip,deflate",
+        "deflate,gzip",
+        "gzip,gzip,gzip",
+        "gzip,br",
+        "zstd,gzip",
+        "br,zstd,deflate,gzip,gzip",
+    ],
+)
 def test_decoding_chains(manager: Any, echo: Any, chain: str) -> None:
     if not set(chain.split(",")) <= set(codings.available()):
         pytest.skip("an optional decoder is not installed")

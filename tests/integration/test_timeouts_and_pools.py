@@ -53,9 +53,7 @@ def test_read_timeout_before_the_head(impl: Any, manager: Any, scripted: Any) ->
 
 
 @pytest.mark.parametrize("framing", ["Content-Length: 10", "Transfer-Encoding: chunked", "X: y"])
-def test_read_timeout_in_the_body(
-    impl: Any, manager: Any, scripted: Any, framing: str
-) -> None:
+def test_read_timeout_in_the_body(impl: Any, manager: Any, scripted: Any, framing: str) -> None:
     head = f"HTTP/1.1 200 OK\r\n{framing}\r\n\r\n".encode()
     server = scripted([Expect(), Send(head + b"5\r\nab"), Stall(3)])
     for preload in (True, False):

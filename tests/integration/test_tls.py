@@ -138,9 +138,7 @@ def test_server_hostname(impl: Any, scripted: Any, certificates: Any) -> None:
 
 
 @pytest.mark.parametrize("algorithm", ["sha256", "sha1", "md5"])
-def test_assert_fingerprint(
-    impl: Any, scripted: Any, certificates: Any, algorithm: str
-) -> None:
+def test_assert_fingerprint(impl: Any, scripted: Any, certificates: Any, algorithm: str) -> None:
     """The certificate itself is named: its host need not fit."""
     server = serve_wrong_host(scripted, certificates)
     ca = str(certificates.ca)
@@ -154,8 +152,10 @@ def test_assert_fingerprint(
 def test_client_certificate(impl: Any, nginx: Any, certificates: Any) -> None:
     url = nginx.url("/tls", "client-certificate")
     ca = str(certificates.ca)
-    pair = {"cert_file": str(certificates.client.certificate),
-            "key_file": str(certificates.client.key)}
+    pair = {
+        "cert_file": str(certificates.client.certificate),
+        "key_file": str(certificates.client.key),
+    }
     assert get(impl, url, ca_certs=ca, **pair).data.endswith(b" SUCCESS")
     with impl.PoolManager(ca_certs=ca) as manager:
         assert manager.request("GET", url).status == 400
@@ -176,8 +176,12 @@ def test_version_that_the_server_does_not_speak(
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     server = scripted(context=context)
     with refused(impl):
-        get(impl, server.url(), ca_certs=str(certificates.ca),
-            ssl_minimum_version=ssl.TLSVersion.TLSv1_3)
+        get(
+            impl,
+            server.url(),
+            ca_certs=str(certificates.ca),
+            ssl_minimum_version=ssl.TLSVersion.TLSv1_3,
+        )
 
 
 def test_keep_alive_over_tls(impl: Any, nginx: Any, certificates: Any) -> None:

@@ -21,6 +21,8 @@ from .programs import find_program
 
 START_SECONDS = 10.0
 START_ATTEMPTS = 5  # a port found free may be taken before nginx binds it
+# Request headers that the page /headers shows, a line each.
+SHOWN = ("host", "authorization", "cookie", "proxy-authorization", "x-kept", "user-agent")
 REDIRECTS = (301, 302, 303, 307, 308)
 MIB = 1024 * 1024
 
@@ -69,9 +71,12 @@ $tls
         }
         location = /headers {
             default_type text/plain;
-            return 200 "host=$$http_host\\nauthorization=$$http_authorization\\ncookie=$$http_cookie\\nproxy-authorization=$$http_proxy_authorization\\nx-kept=$$http_x_kept\\nuser-agent=$$http_user_agent\\naccept-encoding=$$http_accept_encoding\\n";
+            return 200 "$shown";
         }
-        location = /tls { default_type text/plain; return 200 "$$ssl_protocol $$ssl_client_verify"; }
+        location = /tls {
+            default_type text/plain;
+            return 200 "$$ssl_protocol $$ssl_client_verify";
+        }
         location = /no-content { return 204; }
         location = /server-status { stub_status; }
         location = /busy { add_header Retry-After 0 always; return 503; }
@@ -210,6 +215,7 @@ def _server_block(site: Site, certificates: Certificates, ipv6: bool, upstream: 
         listens="\n".join(f"        listen {host}:{site.port}{flag};" for host in hosts),
         keepalive=site.keepalive_requests,
         redirects=redirects,
+        shown="".join(f"{name}=$http_{name.replace('-', '_')}\\n" for name in SHOWN),
         tls=tls,
         upstream=upstream,
     )
