@@ -437,6 +437,22 @@ class TestRedirects:
             assert pool.request("GET", "/?token=after").data == b"after"
 
 
+@pytest.fixture(params=["in the core", "through http.client"])
+def reusing(request: pytest.FixtureRequest, ours: Any) -> Any:
+    """A pool class; the second's connections have a method of their own, as agents give them."""
+    if request.param == "in the core":
+        return ours.HTTPConnectionPool
+
+    class Hooked(ours.HTTPConnection):  # type: ignore[name-defined, misc]
+        def putheader(self, header: str, *values: str) -> None:
+            super().putheader(header, *values)
+
+    class Pool(ours.HTTPConnectionPool):  # type: ignore[name-defined, misc]
+        ConnectionCls = Hooked
+
+    return Pool
+
+
 class TestReuse:
     def test_connection_is_reused_after_chunks(self, module: Any, scripted: Any) -> None:
         body = reply(chunked(b"one", b"two"), "Transfer-Encoding: chunked")
@@ -447,25 +463,25 @@ class TestReuse:
             assert (pool.num_connections, pool.num_requests) == (1, 2)
 
     def test_unread_response_that_was_released_does_not_answer_the_next_request(
-        self, ours: Any, scripted: Any
+        self, reusing: Any, scripted: Any
     ) -> None:
         server = scripted([Expect(), Send(reply(b"left")), Serve()], [Serve()])
-        with pool_for(ours, server) as pool:
+        with reusing(server.host, server.port, timeout=10) as pool:
             pool.urlopen("GET", "/", preload_content=False).release_conn()
             assert pool.request("GET", "/?token=mine").data == b"mine"
 
-    def test_own_connection_close_is_the_last_word(self, ours: Any, scripted: Any) -> None:
+    def test_own_connection_close_is_the_last_word(self, reusing: Any, scripted: Any) -> None:
         server = scripted()
-        with pool_for(ours, server) as pool:
+        with reusing(server.host, server.port, timeout=10) as pool:
             pool.request("GET", "/?token=a", headers={"Connection": "close"})
             pool.request("GET", "/?token=b")
         assert server.connections() == 2
 
     def test_body_other_than_its_declared_length_ends_the_connection(
-        self, ours: Any, scripted: Any
+        self, reusing: Any, scripted: Any
     ) -> None:
         server = scripted([Expect(), Send(reply(b"ok")), Serve()], [Serve()])
-        with pool_for(ours, server) as pool:
+        with reusing(server.host, server.port, timeout=10) as pool:
             pool.urlopen("POST", "/", body=b"abcdef", headers={"Content-Length": "3"})
             assert pool.request("GET", "/?token=b").data == b"b"
         assert server.connections() == 2
