@@ -63,14 +63,15 @@ logging.getLogger(_LOGGER).addHandler(logging.NullHandler())
 warnings.simplefilter("always", exceptions.SecurityWarning, append=True)
 warnings.simplefilter("default", exceptions.InsecurePlatformWarning, append=True)
 
+if not typing.TYPE_CHECKING:
+    # Hidden from type checkers: to them every name would exist.
+    def __getattr__(name: str) -> typing.Any:
+        if name not in _LAZY:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
 
-def __getattr__(name: str) -> typing.Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    value = globals()[name] = getattr(import_module(_LAZY[name], __name__), name)
-    return value
+        value = globals()[name] = getattr(import_module(_LAZY[name], __name__), name)
+        return value
 
 
 def _check_openssl() -> None:

@@ -58,7 +58,7 @@ if typing.TYPE_CHECKING:
         def original_response(self) -> _HttplibHTTPResponse: ...
 
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("urllib3.response")
 
 # Bytes per read of stream() and drain_conn().
 _READ_CHUNK_SIZE = 2**16
@@ -525,6 +525,8 @@ class HTTPResponse(BaseHTTPResponse):
 
     _body: bytes | None = None
     _uncached_read_occurred: bool = False
+    # The body of a redirect that a manager follows: left on the wire, to be drained.
+    _redirect_deferred: bool = False
     _fp_bytes_read: int = 0
     _pool: HTTPConnectionPool | None = None
     _connection: HTTPConnection | None = None
