@@ -107,8 +107,8 @@ cdef int body_next_chunk(Exchange *x) noexcept nogil:
     return status
 
 
-cdef const char *body_line(Exchange *x, int *status) noexcept nogil:
-    """End (the LF) of the line at inp.start, or NULL with ST_NEED_MORE or ST_LINE_TOO_LONG."""
+cdef const char *body_line(Exchange *x, int *status, int too_long) noexcept nogil:
+    """End (the LF) of the line at inp.start, or NULL with ST_NEED_MORE or `too_long`."""
     cdef Buffer *inp = &x.inp
     cdef size_t i = inp.start
     cdef size_t limit = inp.start + x.limits.line
@@ -118,7 +118,7 @@ cdef const char *body_line(Exchange *x, int *status) noexcept nogil:
         i += 1
     status[0] = ST_NEED_MORE
     if i == limit:
-        status[0] = xchg_fail(x, ST_LINE_TOO_LONG, b"line too long", 0)
+        status[0] = xchg_fail(x, too_long, b"line too long", 0)
     return NULL
 
 
@@ -127,7 +127,7 @@ cdef int body_size_line(Exchange *x) noexcept nogil:
     cdef Body *b = &x.body
     cdef const char *p = x.inp.data + x.inp.start
     cdef int status = ST_OK
-    cdef const char *lf = body_line(x, &status)
+    cdef const char *lf = body_line(x, &status, ST_SIZE_LINE_TOO_LONG)
     cdef const char *end
     cdef uint64_t size = 0
     if lf is NULL:
@@ -199,7 +199,7 @@ cdef int body_trailer_line(Exchange *x) noexcept nogil:
     """Trailer fields are read past, counted and dropped (7.1.2: never merged)."""
     cdef const char *p = x.inp.data + x.inp.start
     cdef int status = ST_OK
-    cdef const char *lf = body_line(x, &status)
+    cdef const char *lf = body_line(x, &status, ST_TRAILER_TOO_LONG)
     if lf is NULL:
         return status
     if lf == p or (lf - 1)[0] != 13:

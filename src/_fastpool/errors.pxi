@@ -123,6 +123,12 @@ cdef dict FAULTS = {
     ST_BAD_CHUNK_SIZE: _bad_chunk_size,
     ST_BAD_CHUNK_END: _protocol("Chunk data does not end in CRLF"),
     ST_BAD_TRAILER: _protocol("Malformed trailer section"),
+    ST_SIZE_LINE_TOO_LONG: _protocol(
+        "Response chunk size line exceeded maximum allowed length"
+    ),
+    ST_TRAILER_TOO_LONG: _protocol(
+        "Response chunk trailer line exceeded maximum allowed length"
+    ),
     ST_TRUNCATED_BODY: _truncated_body,
     ST_BAD_METHOD: _bad_method,
     ST_BAD_TARGET: _bad_target,

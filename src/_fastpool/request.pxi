@@ -41,8 +41,12 @@ cdef int req_field(Buffer *b, Text name, Text value) noexcept nogil:
     if name.size == 0:
         return ST_BAD_NAME
     if fp_scan_token(name.data, name.data + name.size) != name.data + name.size:
+        # No token, but some proxies want such names, and http.client sends them.  A blank at
+        # the end would be read as part of the name by one peer and as nothing by the next.
+        if name.data[0] == 32 or name.data[name.size - 1] == 32:
+            return ST_BAD_NAME
         for i in range(name.size):
-            if (<unsigned char> name.data[i] <= 32 or <unsigned char> name.data[i] >= 127
+            if (<unsigned char> name.data[i] < 32 or <unsigned char> name.data[i] >= 127
                     or name.data[i] == 58):
                 return ST_BAD_NAME
     if fp_scan_text(value.data, end) != end and fp_scan_line_breaker(value.data, end) != end:

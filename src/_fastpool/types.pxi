@@ -38,6 +38,8 @@ cdef enum Status:
     ST_BAD_TRAILER = 31
     ST_TRUNCATED_HEAD = 32
     ST_TRUNCATED_BODY = 33
+    ST_SIZE_LINE_TOO_LONG = 34
+    ST_TRAILER_TOO_LONG = 35
     # what our own caller asked for and may not ask for
     ST_BAD_METHOD = 40
     ST_BAD_TARGET = 41

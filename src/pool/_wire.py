@@ -18,9 +18,10 @@ import weakref
 from . import _fastpool
 from ._base_connection import _ResponseOptions
 from ._collections import HTTPHeaderDict
+from ._io import lazy
 from ._version import __version__
 from .exceptions import ProtocolError
-from .response import HTTPResponse, _translate, lazy
+from .response import HTTPResponse, _translate
 from .util.request import body_to_chunks
 
 if typing.TYPE_CHECKING:
@@ -214,16 +215,17 @@ def exchange(
     if wire is None:
         conn._wire = wire = _fastpool.Wire(_USER_AGENT, conn.limits)
     method, target = options.request_method, options.request_url
+    rest = None
     if body is None and not chunked:
         length = _fastpool.BY_CALLER if method in _NO_BODY_EXPECTED else 0
         wire.prepare(method, target, headers, host_field(conn, target), length)
     else:
-        body = _send_body(conn, wire, direct, (method, target, headers, chunked), body)
+        rest = _send_body(conn, wire, direct, (method, target, headers, chunked), body)
     if conn._defer_redirect_body:
         wire.defer_redirect_body()
     preload = options.preload_content
     try:
-        head = wire.exchange(sock, direct, conn.timeout, read_timeout, body, preload)
+        head = wire.exchange(sock, direct, conn.timeout, read_timeout, rest, preload)
     except Exception as e:
         if wire.failed_in_body:
             error = _translate(e, HTTPResponse.__new__(HTTPResponse))
@@ -296,7 +298,7 @@ def _send_body(
         chunks = ()
     elif not chunked and isinstance(chunks, tuple) and len(chunks) == 1:
         only = chunks[0]
-        return only.encode("utf-8") if isinstance(only, str) else only  # type: ignore[no-any-return]
+        return only.encode("utf-8") if isinstance(only, str) else only
     for chunk in chunks:
         if not chunk:  # RFC 9112 7.1: an empty chunk would end the body
             continue
@@ -328,8 +330,9 @@ def _response_from(
         response.enforce_content_length = False
     response.length_remaining = head.length
     if head.defects:
-        conn._log_odd_headers(response._original_response, options.request_url)
-    if head.reader is None:
+        original = response._original_response
+        conn._log_odd_headers(typing.cast(ServerResponse, original), options.request_url)
+    if head.body is not None and head.reader is None:
         response._set_body(head.body, head.encoded)
         return response
     response._sock_shutdown = conn.sock.shutdown
@@ -417,11 +420,11 @@ class ServerResponse(http.client.HTTPResponse):
         return self
 
     @lazy
-    def headers(self) -> http.client.HTTPMessage:  # type: ignore[override]
+    def headers(self) -> http.client.HTTPMessage:
         return _message_of(typing.cast(_fastpool.ResponseHead, self._head))
 
     @lazy
-    def msg(self) -> http.client.HTTPMessage:  # type: ignore[override]
+    def msg(self) -> http.client.HTTPMessage:
         return self.headers
 
     def begin(self) -> None:
@@ -431,7 +434,9 @@ class ServerResponse(http.client.HTTPResponse):
         most = 8 if self.limits is None else self.limits.max_interim
         for _ in range(most + 1):
             head = _fastpool.parse_head(
-                self._read_head(), method=self._method or "GET", limits=self.limits  # type: ignore[attr-defined]
+                self._read_head(),
+                method=self._method or "GET",
+                limits=self.limits,
             )
             if head.status >= 200 or head.status == 101:
                 break
@@ -448,7 +453,7 @@ class ServerResponse(http.client.HTTPResponse):
         self.code = self.status = head.status
         self.reason = head.reason.strip()
         self.version = head.version
-        self.chunked = head.chunked  # type: ignore[assignment]
+        self.chunked = head.chunked
         self.chunk_left = None
         self.length = head.length
         # 101: the connection changes its language, and its owner decides when it ends.
@@ -461,9 +466,7 @@ class ServerResponse(http.client.HTTPResponse):
         max_lines: int = http.client._MAXHEADERS  # type: ignore[attr-defined]
         lines = [self.fp.readline(max_line + 1)]
         if not lines[0]:
-            raise http.client.RemoteDisconnected(
-                "Remote end closed connection without response"
-            )
+            raise http.client.RemoteDisconnected("Remote end closed connection without response")
         if len(lines[0]) > max_line:
             raise http.client.LineTooLong("status line")
         if self.debuglevel > 0:
@@ -519,7 +522,7 @@ class ServerResponse(http.client.HTTPResponse):
         finally:
             self._follow(reader)
 
-    def readline(self, limit: int | None = -1) -> bytes:  # type: ignore[override]
+    def readline(self, limit: int | None = -1) -> bytes:
         if self._reader is None:
             return super().readline(-1 if limit is None else limit)
         line = bytearray()
@@ -538,7 +541,7 @@ class ServerResponse(http.client.HTTPResponse):
         if reader.closed:
             self.length = 0 if self.length is not None else None
             if self.fp is not None:
-                self._close_conn()  # type: ignore[attr-defined]
+                self._close_conn()
         elif self.length is not None:
             self.length = reader.length_remaining
 
@@ -594,18 +597,18 @@ class ServerResponse(http.client.HTTPResponse):
         if self.chunk_left == 0 and self.fp.read(2) != b"\r\n":
             error = ProtocolError("Chunk data does not end in CRLF")
             error.rule = "chunk data does not end in CRLF"
-            self._close_conn()  # type: ignore[attr-defined]
+            self._close_conn()
             raise error
         max_line: int = http.client._MAXLINE  # type: ignore[attr-defined]
         line = self.fp.readline(max_line + 1)
         if len(line) > max_line:
-            raise http.client.LineTooLong("chunk size")
+            raise ProtocolError("Response chunk size line exceeded maximum allowed length")
         if not line.endswith(b"\n"):
             raise http.client.IncompleteRead(b"")
         self.chunk_left = _fastpool.parse_chunk_size(line)
         if self.chunk_left == 0:
             self._skip_trailers()
-            self._close_conn()  # type: ignore[attr-defined]
+            self._close_conn()
             self.chunk_left = None
         return self.chunk_left
 
@@ -615,7 +618,7 @@ class ServerResponse(http.client.HTTPResponse):
         for _ in range(most + 1):
             line = self.fp.readline(max_line + 1)
             if len(line) > max_line:
-                raise http.client.LineTooLong("trailer line")
+                raise ProtocolError("Response chunk trailer line exceeded maximum allowed length")
             if line in _EMPTY_LINES:
                 if not line:
                     self._forbid_reuse()
@@ -624,9 +627,9 @@ class ServerResponse(http.client.HTTPResponse):
 
     def _close_conn(self) -> None:
         fp = self.fp
-        if fp is not None and self._reader is None and not self.will_close:
-            if _has_surplus(fp):
-                self._forbid_reuse()
+        open_to_reuse = fp is not None and self._reader is None and not self.will_close
+        if open_to_reuse and _has_surplus(fp):
+            self._forbid_reuse()
         super()._close_conn()  # type: ignore[misc]
 
     def _forbid_reuse(self) -> None:

@@ -546,7 +546,7 @@ class HTTPConnection(_HTTPConnection):
             sock_shutdown=shutdown,
         )
         if deferred:
-            response._redirect_deferred = True  # type: ignore[attr-defined]
+            response._redirect_deferred = True
         return response
 
     def _receive_response(self) -> http.client.HTTPResponse:
