@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import http.client
 import importlib
 import logging
 import queue
@@ -437,15 +438,18 @@ class TestRedirects:
             assert pool.request("GET", "/?token=after").data == b"after"
 
 
-@pytest.fixture(params=["in the core", "through http.client"])
+@pytest.fixture(params=["in the core", "hooked", "foreign response class"])
 def reusing(request: pytest.FixtureRequest, ours: Any) -> Any:
-    """A pool class; the second's connections have a method of their own, as agents give them."""
+    """A pool class whose connections are plain, or have a method or a response of their own."""
     if request.param == "in the core":
         return ours.HTTPConnectionPool
 
     class Hooked(ours.HTTPConnection):  # type: ignore[name-defined, misc]
         def putheader(self, header: str, *values: str) -> None:
             super().putheader(header, *values)
+
+    if request.param == "foreign response class":
+        Hooked.response_class = http.client.HTTPResponse
 
     class Pool(ours.HTTPConnectionPool):  # type: ignore[name-defined, misc]
         ConnectionCls = Hooked
