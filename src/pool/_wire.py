@@ -59,10 +59,23 @@ def _stock_names(cls: type, names: tuple[str, ...]) -> dict[str, object]:
     return {name: getattr(cls, name, None) for name in names}
 
 
+def _are_same(found: dict[str, object], stock: dict[str, object]) -> bool:
+    # By identity: a wrapper of wrapt's is equal to what it wraps.
+    return all(value is stock.get(name, _MISSING) for name, value in found.items())
+
+
+def _own_names(cls: type, names: tuple[str, ...]) -> dict[str, object]:
+    """Those of `names` that a class has itself: what overrides them hides a change of these."""
+    return {name: vars(cls).get(name, _MISSING) for name in names if hasattr(cls, name)}
+
+
 def _comes_from(module: types.ModuleType, function: object) -> bool:
     """Whether a function's code stands in the file of `module`: a hook's does not."""
-    code = getattr(function, "__code__", None)
-    return code is not None and code.co_filename == _source_of(module)
+    # No other type: a wrapper of wrapt's shows the code of what it wraps.
+    return (
+        type(function) is types.FunctionType
+        and function.__code__.co_filename == _source_of(module)
+    )
 
 
 def _source_of(module: types.ModuleType) -> str:
@@ -79,50 +92,52 @@ class _Stock:
         from . import connection
 
         self.bases = (connection.HTTPSConnection, connection.HTTPConnection)
-        home = {connection.__name__: connection, "http.client": http.client}
+        home = (connection, http.client)
         self.connections = {
             base: {
                 name: value
                 for name, value in _stock_names(base, _CONNECTION_HOOKS).items()
-                # Hooked before we looked: never equal, so never taken for stock.
-                if not isinstance(value, types.FunctionType)
-                or any(_comes_from(module, value) for module in home.values())
+                # Hooked before we looked: left out, so never taken for stock.
+                if type(value) is types.WrapperDescriptorType
+                or any(_comes_from(module, value) for module in home)
             }
             for base in self.bases
         }
         self.response = _stock_names(ServerResponse, _RESPONSE_HOOKS)
-        self.response_is_stock = all(
-            _comes_from(http.client, value) for value in _http_client_functions()
+        self.inherited = [(cls, _own_names(cls, names)) for cls, names in _HTTP_CLIENT_HOOKS]
+        self.hooked_before = not all(
+            _comes_from(http.client, value)
+            for _, own in self.inherited
+            for value in own.values()
+            if value is not _MISSING
         )
 
     def is_stock(self, cls: type) -> bool:
         """Whether connections of this class send and receive as we and http.client wrote it."""
-        if not self.response_is_stock:
+        if self.hooked_before or not all(
+            _are_same(_own_names(cls, tuple(own)), own) for cls, own in self.inherited
+        ):
             return False
         base = next((base for base in self.bases if issubclass(cls, base)), None)
         if base is None or getattr(cls, "debuglevel", 1) != 0:
             return False
         if getattr(cls, "response_class", None) is not ServerResponse:
             return False
-        if _stock_names(ServerResponse, _RESPONSE_HOOKS) != self.response:
+        if not _are_same(_stock_names(ServerResponse, _RESPONSE_HOOKS), self.response):
             return False
         if HTTPResponse.__init__ is not _RESPONSE_INIT:
             return False
-        return _stock_names(cls, _CONNECTION_HOOKS) == {
-            name: self.connections[base].get(name, _MISSING) for name in _CONNECTION_HOOKS
-        }
+        return _are_same(_stock_names(cls, _CONNECTION_HOOKS), self.connections[base])
 
 
 _MISSING = object()
 _RESPONSE_INIT = HTTPResponse.__init__
 
 
-def _http_client_functions() -> list[object]:
-    return [
-        vars(http.client.HTTPResponse)[name]
-        for name in _RESPONSE_HOOKS
-        if name in vars(http.client.HTTPResponse)
-    ]
+_HTTP_CLIENT_HOOKS: tuple[tuple[type, tuple[str, ...]], ...] = (
+    (http.client.HTTPConnection, _CONNECTION_HOOKS),
+    (http.client.HTTPResponse, _RESPONSE_HOOKS),
+)
 
 
 _stock: _Stock | None = None
@@ -140,11 +155,17 @@ def _examine_connection(cls: type) -> _fastpool.TypeSnapshot:
     return snapshot
 
 
+def _socket_class() -> type:
+    """What makes sockets now; others may have put a function in its place."""
+    made_by: object = socket.socket
+    return made_by if isinstance(made_by, type) else _socket.socket
+
+
 def _examine_socket(cls: type) -> _fastpool.TypeSnapshot:
     verdict = None
-    if issubclass(cls, socket.socket) and issubclass(cls, _socket.socket):
+    if issubclass(cls, _socket_class()) and issubclass(cls, _socket.socket):
         plain = _stock_names(_socket.socket, _SOCKET_METHODS)
-        if _stock_names(cls, _SOCKET_METHODS) == plain:
+        if _are_same(_stock_names(cls, _SOCKET_METHODS), plain):
             verdict = DIRECT
         elif _is_stock_tls(cls):
             verdict = OBJECT
