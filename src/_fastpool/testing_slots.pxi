@@ -210,10 +210,20 @@ cdef void stress_thread(void *argument) noexcept nogil:
     PyThread_release_lock(t.done)
 
 
+cdef void stress_close(StressThread *closer) noexcept nogil:
+    """Close and drain, as SlotPool.close does."""
+    cdef void *payload = NULL
+    fp_store_relaxed_u32(&closer.run.stop, 1)
+    slot_close(closer.run.array)
+    while slot_drain(closer.run.array, &payload):
+        stress_destroy(closer, <StressItem *>payload)
+
+
 cdef bint stress_join(StressRun *run, StressThread *threads, uint32_t count, int64_t close_at) \
         noexcept nogil:
     """Wait for all threads; close the array at `close_at` (ns) and when ten seconds pass
-    without progress.  True: they were stuck, a wake-up got lost (I4)."""
+    without progress.  True: they were stuck, a wake-up got lost (I4).  The counters behind
+    the last thread are ours."""
     cdef uint32_t i, j, before, now = 0
     cdef int64_t idle_since = fp_now_ns()
     cdef bint stuck = False
@@ -229,8 +239,7 @@ cdef bint stress_join(StressRun *run, StressThread *threads, uint32_t count, int
             if fp_now_ns() - idle_since > <int64_t>10 * 1000000000:
                 stuck = True
             if stuck or (close_at >= 0 and fp_now_ns() >= close_at):
-                fp_store_relaxed_u32(&run.stop, 1)
-                slot_close(run.array)
+                stress_close(&threads[count])
                 close_at = -1
         PyThread_acquire_lock(threads[i].done, WAIT_LOCK)
     return stuck
@@ -243,7 +252,7 @@ cdef dict stress_report(StressRun *run, StressThread *threads, uint32_t count, b
     cdef uint32_t i, avail = 0, spare = 0
     cdef void *payload = NULL
     cdef uint64_t left = 0
-    for i in range(1, count):
+    for i in range(1, count + 1):
         total.gets += threads[i].gets
         total.puts += threads[i].puts
         total.uses += threads[i].uses
@@ -274,6 +283,7 @@ cdef dict stress_report(StressRun *run, StressThread *threads, uint32_t count, b
         "lost token": 0 if run.stream or closed else a.capacity - avail,
         "refused token": 0 if run.stream or closed else total.refused,
         "lost item": run.live,
+        "left in a closed array": avail if closed else 0,
         "lost use": int(total.uses - total.gets),
         "miscounted put": 0 if counted == total.puts + prefilled else 1,
         "unbalanced stream": int(run.stream and not closed and total.puts - total.gets != left),
@@ -309,11 +319,12 @@ def _slot_stress(
     run.naps = naps
     run.stream = stream
     run.held = run.live = run.stop = 0
-    cdef StressThread *workers = <StressThread *>calloc(count, sizeof(StressThread))
+    cdef StressThread *workers = <StressThread *>calloc(count + 1, sizeof(StressThread))
     if run.array is NULL or workers is NULL:
         raise MemoryError
     if close_after is not None:
         close_at = fp_now_ns() + timeout_ns(close_after)
+    workers[count].run = &run
     for i in range(count):
         workers[i].run = &run
         workers[i].number = i

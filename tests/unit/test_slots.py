@@ -309,6 +309,16 @@ def test_puts_wait_for_room_in_order_of_arrival() -> None:
     assert _slot_states(pool)["free"] == 1
 
 
+def test_get_wakes_the_put_that_waits_for_its_room() -> None:
+    pool = SlotPool(1)
+    pool.put("old")
+    waiter = Waiter(pool.put, "new")
+    until(lambda: putters(pool) == 1)
+    assert pool.get() == "old"
+    assert waiter.outcome() is None
+    assert pool.get_nowait() == "new"
+
+
 def test_unblocked_put_does_not_overtake_a_waiting_one() -> None:
     pool = SlotPool(1)
     pool.put("old")
