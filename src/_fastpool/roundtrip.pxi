@@ -110,7 +110,7 @@ cdef int rt_head(Exchange *x, Transport *t) noexcept nogil:
         if status != ST_NEED_MORE:
             return status
         status = rt_receive(x, t, &got, wait_first)
-        if status != ST_OK:
+        if status != ST_OK or x.phase == PHASE_BODY:
             return status
         wait_first = False
 

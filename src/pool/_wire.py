@@ -498,11 +498,11 @@ class ServerResponse(http.client.HTTPResponse):
             line = self.fp.readline(max_line + 1)
             if len(line) > max_line:
                 raise http.client.LineTooLong("header line")
-            if not line:
+            if not line and _socket_under(self.fp) is not None and not _awaits_body(lines):
                 raise http.client.RemoteDisconnected(
                     "Remote end closed connection within the response head"
                 )
-            lines.append(line)
+            lines.append(line or b"\r\n")
             if line in _EMPTY_LINES:
                 return b"".join(lines)
             if len(lines) > max_lines + 1:
@@ -659,10 +659,26 @@ class ServerResponse(http.client.HTTPResponse):
             conn._close_after_response = True
 
 
+def _socket_under(fp: typing.Any) -> socket.socket | None:
+    sock = getattr(getattr(fp, "raw", None), "_sock", None)
+    return sock if isinstance(sock, _socket_class()) else None
+
+
+def _awaits_body(lines: list[bytes]) -> bool:
+    """Whether a head that ends with the connection announces a body, which is then cut off.
+
+    Reported as such by the reader of the body.  Without one to report it, the cut must show
+    in the head: a response that is cut off is never a success.  Stand-ins for sockets end
+    where they end.
+    """
+    head = _fastpool.parse_head(b"".join([*lines, b"\r\n"]))
+    return head.chunked or bool(head.length)
+
+
 def _has_surplus(fp: typing.Any) -> bool:
     """Whether bytes lie behind a complete response: they would answer the next request."""
-    sock = getattr(getattr(fp, "raw", None), "_sock", None)
-    if not isinstance(sock, socket.socket):
+    sock = _socket_under(fp)
+    if sock is None:
         return False
     timeout = sock.gettimeout()
     try:

@@ -490,9 +490,10 @@ def _translate(exc: BaseException, response: HTTPResponse) -> HTTPError | None:
 
 
 def _is_ssl_error(exc: BaseException) -> bool:
-    # Without the module there is nothing that could have raised one.
-    ssl = sys.modules.get("ssl")
-    return ssl is not None and isinstance(exc, ssl.SSLError)
+    # By name: the module need not be loaded, and a test may have replaced it.
+    return any(
+        cls.__name__ == "SSLError" and cls.__module__ == "ssl" for cls in type(exc).__mro__
+    )
 
 
 class HTTPResponse(BaseHTTPResponse):
@@ -838,10 +839,10 @@ class HTTPResponse(BaseHTTPResponse):
             self._uncached_read_occurred = True
         buffer, decoder = self._decoded_buffer, self._decoder
         if not data and not buffer and not (decoder and decoder.has_unconsumed_tail):
-            self._check_end()
+            self._check_end(decode_content)
             return data
         data = self._decode(data, decode_content, flush_decoder=True)
-        self._check_end()
+        self._check_end(decode_content)
         if decode_content and len(buffer) > 0:
             buffer.put(data)
             data = buffer.get_all()
@@ -859,7 +860,7 @@ class HTTPResponse(BaseHTTPResponse):
         data = self._raw_read(amt)
         self._uncached_read_occurred = True
         if not data and not buffer and not (decoder and decoder.has_unconsumed_tail):
-            self._check_end()
+            self._check_end(decode_content)
             return data
         if not decode_content:
             self._refuse_raw("read")
@@ -883,9 +884,9 @@ class HTTPResponse(BaseHTTPResponse):
         if decoded:
             buffer.put(decoded)
 
-    def _check_end(self) -> None:
+    def _check_end(self, decode_content: bool = True) -> None:
         """Raise DecodeError when a body from the wire ended inside its coding."""
-        if self._strict_end and not getattr(self._decoder, "_at_end", True):
+        if decode_content and self._strict_end and not getattr(self._decoder, "_at_end", True):
             error = self._decode_error(EOFError("the body ended inside the coding"))
             error.hint = (
                 "The body is complete, but what was compressed into it is cut off: the fault is "
@@ -960,7 +961,7 @@ class HTTPResponse(BaseHTTPResponse):
                 # Nothing is only ever read at the end, even if `_fp` does not say so.
                 break
             yield data
-        self._check_end()
+        self._check_end(decode_content is not False)
 
     def readable(self) -> bool:
         return True
