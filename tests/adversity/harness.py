@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import ModuleType
@@ -23,7 +23,7 @@ class Answer:
 
 
 def _read(response: Any) -> bytes:
-    return response.read()
+    return bytes(response.read())
 
 
 def _read_in_sevens(response: Any) -> bytes:
@@ -105,7 +105,7 @@ def next_requests_get_their_own(pool: Any, count: int = 3) -> None:
 
 @contextmanager
 def hostile(
-    module: ModuleType, *scripts: list[Step], context: Any = None, **pool_options: Any
+    module: ModuleType, *scripts: Sequence[Step], context: Any = None, **pool_options: Any
 ) -> Iterator[tuple[ScriptedServer, Any]]:
     """A scripted server and a pool on it; afterwards slots and sockets must be back."""
     options = {"maxsize": MAXSIZE, "block": True, "timeout": READ_TIMEOUT, **pool_options}

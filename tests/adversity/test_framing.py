@@ -6,20 +6,18 @@ where the case allows, and the following requests get their own answers.
 
 from __future__ import annotations
 
-import time
 from types import ModuleType
 
 import pytest
 
 from tests.adversity.cases import FRAMING, REFUSED, Case
-from tests.adversity.harness import MODES, attempt, hostile, next_requests_get_their_own
-from tests.support.counters import wait_until
+from tests.adversity.harness import MODES, Answer, attempt, hostile, next_requests_get_their_own
 
 _names = [case.name for case in FRAMING]
 assert len(_names) == len(set(_names)), "two cases share a name"
 
 
-def check_outcome(case: Case, answer: object) -> None:
+def check_outcome(case: Case, answer: Answer | str) -> None:
     if isinstance(answer, str):
         assert REFUSED in case.right, f"refused with {answer}"
         return
@@ -42,9 +40,8 @@ def run(module: ModuleType, case: Case, mode: str, piece: int = 0) -> None:
         )
         check_outcome(case, answer)
         if not isinstance(answer, str):
-            # Bytes behind the answer count from the moment when they have arrived.
-            wait_until(lambda: server.peers[0].sent >= len(case.wire), 2)
-            time.sleep(0.002)
+            # Bytes behind the answer, and its end, count from when they have arrived.
+            server.wait_for(case.script(piece))
         next_requests_get_their_own(pool)
         reused = server.connections() == 1
     if case.reuse is not None and not isinstance(answer, str):

@@ -33,9 +33,8 @@ from tests.support.scripted import (
     reply,
 )
 
-ANSWER = [Expect(), Send(reply(b"first"))]
+ANSWER: list[Step] = [Expect(), Send(reply(b"first"))]
 BIG = 300_000  # more than a connection's buffer and the kernel's socket buffers hold at once
-SETTLE = 0.15  # seconds for what the server did last to reach the client's kernel
 
 IDLE_ENDS: dict[str, list[Step]] = {
     "closed": [Close()],
@@ -57,12 +56,10 @@ def test_stale_connection_costs_no_request(
     """What happened to an idle connection is seen at checkout; no retry is needed."""
     context = certificates.server.server_context() if tls else None
     options = {"ca_certs": str(certificates.ca)} if tls else {}
-    with hostile(subject, [*ANSWER, *IDLE_ENDS[end]], context=context, **options) as (
-        server,
-        pool,
-    ):
+    script = [*ANSWER, *IDLE_ENDS[end]]
+    with hostile(subject, script, context=context, **options) as (server, pool):
         assert fetch(pool, "GET", "/", retries=False).body == b"first"
-        time.sleep(SETTLE)
+        server.wait_for(script)
         answer = fetch(pool, method, "/?token=second", retries=False)
         assert answer.body == b"second"
         assert server.connections() == 2
@@ -188,7 +185,8 @@ class TestUnread:
 
 
 def test_dropped_responses_do_not_exhaust_a_blocking_pool(subject: ModuleType) -> None:
-    with hostile(subject, *[[Expect(), Send(reply(b"x" * 100))]] * 20) as (server, pool):
+    script: list[Step] = [Expect(), Send(reply(b"x" * 100))]
+    with hostile(subject, *[script] * 20) as (server, pool):
         for _ in range(10 * MAXSIZE):
             pool.request("GET", "/", preload_content=False, pool_timeout=2)
 
@@ -197,7 +195,7 @@ def test_dropped_responses_do_not_exhaust_a_blocking_pool(subject: ModuleType) -
 @pytest.mark.parametrize("framing", ["Content-Length: 99999999999", "X-Until: closed"])
 def test_draining_an_endless_body_is_bounded(subject: ModuleType, framing: str) -> None:
     head = f"HTTP/1.1 200 OK\r\n{framing}\r\n\r\n".encode()
-    script = [Expect(), Send(head), Flood(b"x" * 1024, limit=4_000_000_000)]
+    script: list[Step] = [Expect(), Send(head), Flood(b"x" * 1024, limit=4_000_000_000)]
     with hostile(subject, script) as (server, pool):
         response = pool.request("GET", "/", preload_content=False)
         started = time.monotonic()

@@ -7,6 +7,7 @@ import select
 import signal
 import threading
 import time
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -92,7 +93,7 @@ def test_fork_while_other_threads_are_in_the_middle_of_requests(
         for thread in threads:
             thread.start()
         try:
-            answers = {in_child(lambda: child(number)) for number in range(10)}
+            answers = {in_child(partial(child, number)) for number in range(10)}
         finally:
             stop.set()
             for thread in threads:

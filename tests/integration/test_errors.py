@@ -268,7 +268,8 @@ def outcome(
             described = describe(error)
         else:
             pytest.fail("the mistake raised nothing")
-        for key in manager.pools.keys():
+        keys = manager.pools.keys()  # urllib3's container refuses to be iterated over
+        for key in keys:
             queue = manager.pools[key].pool
             assert queue.qsize() == queue.maxsize, "a slot is missing"
         world.scripted.stop()

@@ -15,8 +15,9 @@ import ssl
 import struct
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 LIMIT_SECONDS = 15.0  # no step waits longer; a test's own limit is 60 s
 TOKEN = re.compile(rb"token=([^&# ]*)")
@@ -55,6 +56,8 @@ class Peer:
     requests: list[Request] = field(default_factory=list)
     client_closed: bool = False
     sent: int = 0
+    steps_done: int = 0
+    over: bool = False
     _buffer: bytes = b""
 
     def send(self, data: bytes) -> None:
@@ -120,7 +123,10 @@ class Peer:
         raise Finished
 
 
-Step = Callable[[Peer], None]
+class Step(Protocol):
+    """Does one thing to a connection; Finished when there is nothing more to do."""
+
+    def __call__(self, peer: Peer) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -275,6 +281,18 @@ class ScriptedServer:
         with self._lock:
             return len(self.peers)
 
+    def wait_for(self, steps: Sequence[Step], seconds: float = 5.0) -> None:
+        """Until the first connection is past these steps of its script (or over).
+
+        What was sent or closed by then has reached the client's kernel: this is loopback.
+        """
+        deadline = time.monotonic() + seconds
+        waiting = [step for step in steps if not isinstance(step, (Stall, Flood))]
+        while not self.peers[0].over and self.peers[0].steps_done < len(waiting):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the server stands after {self.peers[0].steps_done} steps")
+            time.sleep(0.001)
+
     def _accept(self) -> None:
         while not self._stopping:
             try:
@@ -300,12 +318,15 @@ class ScriptedServer:
                 peer.sock = self._context.wrap_socket(
                     peer.sock, server_side=True, suppress_ragged_eofs=False
                 )
-            for step in (*script, Serve()):
+            for step in script:
                 step(peer)
+                peer.steps_done += 1
+            Serve()(peer)
         except (Finished, OSError):
             pass
         finally:
             peer.sock.close()
+            peer.over = True
 
     def stop(self) -> None:
         """Close everything at once and wait for the threads."""
