@@ -1,0 +1,1 @@
+"""The pages of docs/: their recipes run, and what they name exists."""
