@@ -124,8 +124,8 @@ TOO_LARGE = reply(b"too large", "Connection: close", status="413 Too Large")
 @pytest.mark.parametrize("reused", [False, True])
 def test_early_answer_to_a_large_upload(subject: ModuleType, end: list[Step], reused: bool) -> None:
     """413 arrives while the body is still on its way: it is the answer, and the end."""
-    refusing = [Expect(with_body=False), Send(TOO_LARGE)]
-    script = [*(ANSWER if reused else []), *refusing, Pause(0.1), *end]
+    refusing: list[Step] = [Expect(with_body=False), Send(TOO_LARGE)]
+    script: list[Step] = [*(ANSWER if reused else []), *refusing, Pause(0.1), *end]
     with hostile(subject, script) as (server, pool):
         if reused:
             fetch(pool, "GET", "/")
@@ -254,7 +254,7 @@ def test_interrupt_in_the_middle_of_a_read(subject: ModuleType) -> None:
     import signal
     import threading
 
-    script = [Expect(), Pause(0.5), Send(reply(b"too late")), Stall(1)]
+    script: list[Step] = [Expect(), Pause(0.5), Send(reply(b"too late")), Stall(1)]
     with hostile(subject, script) as (server, pool):
         main = threading.main_thread().ident
         assert main is not None
