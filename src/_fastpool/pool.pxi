@@ -62,11 +62,8 @@ cdef void drop_all(SlotArray *a):
 
 
 cdef int await_turn(SlotArray *a, SlotLine *line, SlotWaiter *w, int64_t ns) except -1:
-    """Stand in line until served, `ns` are over (-1: never) or the array is closed.
-
-    Releases the GIL once.  OK, NONE, CLOSED or FORKED.  When a signal handler raises,
-    `w.state` says whether the waiter had been served.
-    """
+    """Stand in line until served, `ns` are over (-1: never) or the array is closed.  Releases
+    the GIL once.  OK, NONE, CLOSED or FORKED; `w.state` tells if a signal handler raises."""
     cdef int64_t until = fp_now_ns() + ns if ns >= 0 else -1
     cdef int status
     w.state = SLOT_NONE
@@ -152,8 +149,8 @@ cdef class SlotPool:
             raise MemoryError
         a.closed = fp_load_u32(&old.closed)
         a.parent = old
-        # Race: several threads of the child may come here first.  One wins, and it alone
-        # drops what the old slots hold; the old array stays readable for the others.
+        # Race: several threads of the child come here first.  One wins and drops what the old
+        # slots hold; the old array stays readable for the others.
         if fp_cas_ptr(&self.array, &expected, a):
             drop_all(old)
             return a
@@ -231,7 +228,7 @@ cdef class SlotPool:
         return status
 
     cdef int give_back(self, SlotArray *a, void *payload) except -1:
-        """Return an item that was handed to a waiter whose signal handler raised."""
+        """An item was handed to a waiter whose signal handler raised."""
         cdef int status = SLOT_FORKED
         if a.generation == fork_generation_now():
             fp_add_u64(&a.repeats, 1)
@@ -305,16 +302,12 @@ cdef class SlotPool:
             if w.state != SLOT_OK:
                 Py_XDECREF(<PyObject *>payload)
             raise
-        # In a child whose signal handler forked us the old slots are dropped: refuse, as for
-        # every put from before a fork.
+        # A child that its signal handler forked: refuse, as every put from before a fork.
         return SLOT_NONE if status == SLOT_FORKED else status
 
     cdef int put_into_closed(self, void *payload) except -1:
-        """We published after the pool had been closed; empty it again.
-
-        If our own item comes out it stays the caller's.  If not, whoever closed the pool has
-        it, and closes it.
-        """
+        """We published after the pool had been closed: empty it again.  If our own item comes
+        out it stays the caller's; if not, whoever closed the pool has it, and closes it."""
         cdef list items = self.drain()
         if any([<void *>item == payload for item in items]):
             raise QueueClosed
@@ -344,15 +337,13 @@ cdef class SlotPool:
     def snapshot(self) -> list:
         """The items in the pool, oldest first; ``[-1]`` is the next that `get` returns."""
         cdef SlotArray *a = self.current()
-        cdef uint32_t *nodes = <uint32_t *>malloc((a.capacity + 1) * sizeof(uint32_t))
-        cdef void **payloads = <void **>malloc(a.capacity * sizeof(void *))
+        cdef size_t room = <size_t>a.capacity + 1
+        cdef void **payloads = <void **>malloc(room * (sizeof(void *) + sizeof(uint32_t)))
+        cdef uint32_t *nodes = <uint32_t *>(payloads + room)
         cdef uint32_t i, count
-        if nodes is NULL or payloads is NULL:
-            free(nodes)
-            free(payloads)
+        if payloads is NULL:
             raise MemoryError
-        # References are counted under the lock, which needs the GIL: never wait for one of
-        # them while holding the other.
+        # References are counted under the lock, with the GIL: never wait for one holding the other.
         while not PyThread_acquire_lock(a.lock, NOWAIT_LOCK):
             with nogil:
                 PyThread_acquire_lock(a.lock, WAIT_LOCK)
@@ -366,7 +357,6 @@ cdef class SlotPool:
         PyThread_release_lock(a.lock)
         items = [fp_adopt(payloads[i]) if payloads[i] else None for i in range(count)]
         items.reverse()
-        free(nodes)
         free(payloads)
         return items
 
@@ -401,6 +391,7 @@ cdef class SlotPool:
 
     @property
     def closed(self) -> bool:
+        """Nothing goes in any more."""
         return fp_load_u32(&self.current().closed) != 0
 
     @property

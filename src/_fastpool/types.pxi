@@ -216,7 +216,7 @@ cdef struct SlotArray:      # 64-byte gaps keep the contended words off each oth
     uint32_t generation     # fork_count at birth
     SlotArray *parent       # the array that a fork made obsolete, kept until the pool dies
     char gap0[64]
-    uint64_t avail          # stack of slots with an item: tag << SLOT_INDEX_BITS | top index; atomic
+    uint64_t avail          # stack of slots with an item: tag << 20 | top index; atomic
     char gap1[64]
     uint64_t free           # stack of slots without one; the same
     char gap2[64]

@@ -142,7 +142,9 @@ def test_any_sequence_of_calls_does_what_the_standard_queue_does(seed: int) -> N
         assert STEPS[name](ours, number) == STEPS[name](theirs, number), (number, name)
 
 
-@pytest.mark.parametrize("name", ["get", "put", "get_nowait", "put_nowait", "qsize", "empty", "full"])
+@pytest.mark.parametrize(
+    "name", ["get", "put", "get_nowait", "put_nowait", "qsize", "empty", "full"]
+)
 def test_parameters_are_those_of_the_standard_queue(name: str) -> None:
     def shape(owner: type) -> list[tuple[str, Any, Any]]:
         parameters = inspect.signature(getattr(owner, name)).parameters.values()

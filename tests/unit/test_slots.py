@@ -341,9 +341,15 @@ def test_close_returns_the_items_and_refuses_everything_after() -> None:
     assert pool.close() == [item]
     assert pool.closed
     assert pool.close() == []
-    for call in (pool.get, pool.get_nowait, lambda: pool.put(late), lambda: pool.put_nowait(late)):
+    for call, arguments in (
+        (pool.get, ()),
+        (pool.get_nowait, ()),
+        (pool.put, (late,)),
+        (pool.put_nowait, (late,)),
+    ):
         with pytest.raises(QueueClosed):
-            call()
+            call(*arguments)
+    del arguments
     alive = weakref.ref(late)
     del late
     assert alive() is None  # refused: the pool kept no reference
@@ -463,8 +469,15 @@ def test_states_add_up() -> None:
     pool = SlotPool(3)
     pool.put("x")
     assert _slot_states(pool) == {
-        "capacity": 3, "avail": 1, "free": 2, "hands": 0, "getters": 0, "putters": 0,
-        "closed": False, "filled": False, "generation": _slot_states(pool)["generation"],
+        "capacity": 3,
+        "avail": 1,
+        "free": 2,
+        "hands": 0,
+        "getters": 0,
+        "putters": 0,
+        "closed": False,
+        "filled": False,
+        "generation": _slot_states(pool)["generation"],
     }
     pool.put("y")
     pool.put("z")

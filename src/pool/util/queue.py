@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._fastpool import QueueClosed, SlotPool
 
@@ -16,13 +16,17 @@ __all__ = ["QueueClosed", "SlotQueue", "make_queue"]
 
 # A green-thread library may have come first. Its class can be one of C, beside which SlotPool
 # has no room as a base, and waits in it would stop all green threads: SlotQueue stays unused.
-_CAME_FIRST = queue.LifoQueue.__module__ == "queue"
-_STOCK_LIFO_QUEUE: type[Any] = queue.LifoQueue if _CAME_FIRST else object
+if TYPE_CHECKING:
+    _StockQueue = queue.LifoQueue[Any]
+elif queue.LifoQueue.__module__ == "queue":
+    _StockQueue = queue.LifoQueue
+else:
+    _StockQueue = object
 # Index bits of the slot array; larger pools take the standard library's queue.
 _MOST_SLOTS = 2**20 - 2
 
 
-class SlotQueue(SlotPool, _STOCK_LIFO_QUEUE):
+class SlotQueue(SlotPool, _StockQueue):  # type: ignore[override]  # maxsize is fixed
     """A :class:`queue.LifoQueue` whose items live in a slot array.
 
     Waiters are served in order of arrival. ``close()`` refuses further items, wakes all waiters
@@ -68,10 +72,7 @@ class SlotQueue(SlotPool, _STOCK_LIFO_QUEUE):
 
 def _is_stock() -> bool:
     """False once somebody, gevent for one, has replaced the queue or what threads wait on."""
-    return (
-        queue.LifoQueue is _STOCK_LIFO_QUEUE
-        and threading.Lock.__module__ == "_thread"
-    )
+    return queue.LifoQueue is _StockQueue and threading.Lock.__module__ == "_thread"
 
 
 def make_queue(maxsize: int, prefill: bool = False) -> queue.LifoQueue[Any]:
