@@ -48,6 +48,13 @@ cdef class BodyReader:
             return 0
         return self.wire.x.body.left if self.wire.x.body.framing == FRAME_LENGTH else None
 
+    @property
+    def chunk_left(self):
+        """Bytes left of the chunk at hand, 0 between two; None for a body without chunks."""
+        if self.sock is None or self.wire.x.body.framing != FRAME_CHUNKED:
+            return None
+        return self.wire.x.body.left if self.wire.x.body.chunk == CHUNK_DATA else 0
+
     def tell(self):
         """Body bytes handed out so far."""
         return self.received

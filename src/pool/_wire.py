@@ -261,6 +261,9 @@ def exchange(
         conn.close()  # as http.client: the reader keeps the socket
     elif head.defects or head.status == 101:
         conn._close_after_response = True
+        if head.status == 101 and not preload:
+            # The caller goes on in another language on `_fp.fp.raw`, as docker's attach does.
+            response._fp._reader, response._fp.fp = None, sock.makefile("rb")
     return response
 
 
