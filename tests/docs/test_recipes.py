@@ -79,9 +79,7 @@ def need(block: Block) -> None:
 
 
 @pytest.mark.parametrize("block", PYTHON, ids=lambda block: block.name)
-def test_python_recipe(
-    block: Block, addresses: dict[str, str], echo: Any, tmp_path: Path
-) -> None:
+def test_python_recipe(block: Block, addresses: dict[str, str], echo: Any, tmp_path: Path) -> None:
     need(block)
     # In a file: the spawn method of multiprocessing looks for the program.
     (tmp_path / "recipe.py").write_text(block.text)
@@ -95,9 +93,7 @@ SCRIPT = "import urllib3\nprint(urllib3.__name__)\n"
 
 
 @pytest.mark.parametrize("block", CONSOLE, ids=lambda block: block.name)
-def test_console_recipe(
-    block: Block, addresses: dict[str, str], echo: Any, tmp_path: Path
-) -> None:
+def test_console_recipe(block: Block, addresses: dict[str, str], echo: Any, tmp_path: Path) -> None:
     """`script.py` is the page's own or prints the name of what it imports as urllib3."""
     saved = [other for other in PYTHON if other.page == block.page and other.saved_as]
     (tmp_path / "script.py").write_text(SCRIPT)
