@@ -685,7 +685,7 @@ def rule_cases() -> Iterator[Any]:
             yield pytest.param(rule, hooked, id=name, marks=[known] if name in NOT_YET else [])
 
 
-@pytest.mark.parametrize(("rule", "hooked"), rule_cases())
+@pytest.mark.parametrize(("rule", "hooked"), list(rule_cases()))
 def test_rule_for_requests_holds_on_both_paths(
     subject: ModuleType, rule: str, hooked: bool
 ) -> None:
