@@ -371,8 +371,14 @@ def _response_from(
 # --- the response that http.client's users see -----------------------------------------------
 
 
+_HIDDEN = object()
+
+
 class WireFile:
     """What `fp` is for a body that the core reads: the way to the socket under it."""
+
+    # The socket's timeout as it was left when somebody got at the socket; before that hidden.
+    _shown: typing.Any = _HIDDEN
 
     def __init__(self, reader: _fastpool.BodyReader) -> None:
         self._reader = reader
@@ -381,7 +387,20 @@ class WireFile:
     def raw(self) -> socket.SocketIO | None:
         """The socket as a raw file; `raw._sock` is the socket itself."""
         sock = self._reader.connection_socket
-        return None if sock is None else socket.SocketIO(sock, "rb")
+        if sock is None:
+            return None
+        if self._shown is _HIDDEN:
+            self._shown = self._reader.read_timeout
+            sock.settimeout(self._shown)
+        return socket.SocketIO(sock, "rb")
+
+    def heed_socket(self) -> None:
+        """Take over a timeout that was set on the socket since (botocore, docker)."""
+        sock = self._reader.connection_socket
+        if self._shown is not _HIDDEN and sock is not None:
+            timeout = sock.gettimeout()
+            if timeout != self._shown:
+                self._shown = self._reader.read_timeout = timeout
 
     @property
     def closed(self) -> bool:
@@ -519,6 +538,7 @@ class ServerResponse(http.client.HTTPResponse):
             return super().read(amt)
         if self.fp is None:
             return b""
+        self._heed_socket()
         try:
             return reader.read(None if amt is None or amt < 0 else amt)
         finally:
@@ -530,6 +550,7 @@ class ServerResponse(http.client.HTTPResponse):
             return super().read1(n)
         if self.fp is None:
             return b""
+        self._heed_socket()
         try:
             return reader.read1(n)
         finally:
@@ -541,6 +562,7 @@ class ServerResponse(http.client.HTTPResponse):
             return super().readinto(b)
         if self.fp is None:
             return 0
+        self._heed_socket()
         try:
             return reader.readinto(b)
         finally:
@@ -559,6 +581,11 @@ class ServerResponse(http.client.HTTPResponse):
 
     def peek(self, n: int = -1) -> bytes:
         return b"" if self._reader is not None else super().peek(n)
+
+    def _heed_socket(self) -> None:
+        fp: typing.Any = self.fp
+        if type(fp) is WireFile:  # others may have put theirs in its place
+            fp.heed_socket()
 
     def _follow(self, reader: _fastpool.BodyReader) -> None:
         """Keep http.client's attributes in step with the core's reader."""
@@ -579,6 +606,7 @@ class ServerResponse(http.client.HTTPResponse):
                 self._close_conn()
                 return 0
             return self._get_chunk_left() or 0
+        self._heed_socket()
         try:
             length: int = reader.next_chunk_length()
         finally:
@@ -593,6 +621,7 @@ class ServerResponse(http.client.HTTPResponse):
             if self.chunked and self.chunk_left:
                 self.chunk_left -= len(data)
             return data
+        self._heed_socket()
         try:
             data = reader.read_chunk_data(amt)
         finally:
