@@ -73,6 +73,7 @@ except ImportError:
     )
     _HAS_SSL = False
 else:
+    _IMPORTED_CONTEXT = SSLContext
     PROTOCOL_SSLv23 = PROTOCOL_TLS
     _HAS_SSL = True
 
@@ -230,7 +231,7 @@ def create_urllib3_context(
     if ssl_minimum_version is None:
         ssl_minimum_version = TLSVersion.TLSv1_2
 
-    context = SSLContext(PROTOCOL_TLS_CLIENT)
+    context = _context_class()(PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl_minimum_version  # type: ignore[assignment]
     if ssl_maximum_version is not None:
         context.maximum_version = ssl_maximum_version  # type: ignore[assignment]
@@ -242,6 +243,14 @@ def create_urllib3_context(
     if keylog and hasattr(context, "keylog_filename"):
         context.keylog_filename = keylog
     return context
+
+
+def _context_class() -> type[ssl.SSLContext]:
+    """What was assigned to `SSLContext`, else the ssl module's own of this moment.
+
+    gevent and eventlet may replace that one after our import, and the former one is then broken.
+    """
+    return ssl.SSLContext if SSLContext is _IMPORTED_CONTEXT else SSLContext
 
 
 def _set_flags(context: ssl.SSLContext, options: int | None, verify_flags: int | None) -> None:

@@ -253,7 +253,7 @@ def _key(config: TLSConfig, factory: ContextFactory, environment: _Environment) 
         tuple(map(type, config)),
         config,
         factory,
-        ssl_.SSLContext,
+        ssl_._context_class(),
         ssl_.IS_PYOPENSSL,
         tuple(ssl_.ALPN_PROTOCOLS),
         environment,
