@@ -445,6 +445,11 @@ def redirect_to_an_empty_host(module: ModuleType) -> Any:
     return redirected(module, "Location: http:///path")
 
 
+@differs(urllib3="ValueError", pool="LocationParseError")
+def redirect_to_an_address_that_is_none(module: ModuleType) -> Any:
+    return redirected(module, "Location: http://[::1/")
+
+
 @differs(urllib3="ok", pool="LocationParseError")
 def redirect_to_several_targets(module: ModuleType) -> Any:
     return redirected(module, "Location: /a", "Location: /b")
@@ -557,7 +562,7 @@ def cause_of_a_refusal_on_the_way_to_a_socks_proxy(module: ModuleType) -> Any:
     with contrib.SOCKSProxyManager(f"socks5://127.0.0.1:{port}", timeout=3) as manager:
         with pytest.raises(module.exceptions.MaxRetryError) as caught:
             manager.request("GET", "http://127.0.0.1:9/", retries=0)
-    return type(caught.value.reason.__cause__).__name__  # type: ignore[attr-defined]
+    return type(caught.value.reason.__cause__).__name__
 
 
 @differs(urllib3=None, pool="ValueError")
@@ -574,7 +579,7 @@ def line_end_behind_an_http2_name(module: ModuleType) -> Any:
 
 @differs(urllib3=False, pool=True)
 def tls_names_of_util_follow_ssl_(module: ModuleType) -> Any:
-    ssl_ = importlib.import_module(f"{module.__name__}.util.ssl_")
+    ssl_: Any = importlib.import_module(f"{module.__name__}.util.ssl_")
     replaced, kept = object(), ssl_.SSLContext
     ssl_.SSLContext = replaced
     try:
@@ -654,7 +659,7 @@ class TestTLS:
         self, both: dict[str, ModuleType], certificates: Any, name: str, outcome: Any
     ) -> None:
         context = certificates.server.server_context()
-        script = [Expect(), Send(HEAD + b"\r\nhello"), Close(notify=False)]
+        script: list[Step] = [Expect(), Send(HEAD + b"\r\nhello"), Close(notify=False)]
         with ScriptedServer([script], context) as server:
             options = {"ca_certs": str(certificates.ca), "timeout": 3, "retries": False}
             with both[name].HTTPSConnectionPool(server.host, server.port, **options) as pool:
