@@ -1,1 +1,1 @@
-"""What packages do with urllib3 beyond its documented interface; each test names whose way it is."""
+"""What packages do with urllib3 beyond its documented interface; tests say whose way it is."""

@@ -195,8 +195,7 @@ def test_clickhouse_finds_what_is_missing_of_a_body(
     server = scripted([Expect(), Send(reply(b"x" * 10, "Content-Length: 15")), Close()])
     with impl.HTTPConnectionPool(server.host, server.port, timeout=5, retries=False) as pool:
         with pytest.raises(impl.exceptions.ProtocolError) as caught:
-            response = pool.urlopen("GET", "/", preload_content=not pieces)
-            b"".join(response.stream(4))
+            b"".join(pool.urlopen("GET", "/", preload_content=not pieces).stream(4))
     below = caught.value.args[1]
     assert isinstance(below, http.client.IncompleteRead)
     assert below.expected == 5
@@ -214,8 +213,7 @@ def test_clickhouse_finds_what_is_missing_of_a_chunk(
     server = scripted([Expect(), Send(cut), Close()])
     with impl.HTTPConnectionPool(server.host, server.port, timeout=5, retries=False) as pool:
         with pytest.raises(impl.exceptions.ProtocolError) as caught:
-            response = pool.urlopen("GET", "/", preload_content=preload)
-            b"".join(response.stream(100))
+            b"".join(pool.urlopen("GET", "/", preload_content=preload).stream(100))
     assert "IncompleteRead" in str(caught.value) or "prematurely" in str(caught.value)
 
 

@@ -1,4 +1,4 @@
-"""docker-py's and requests-unixsocket's way: own connections over a Unix socket, hijacked streams."""
+"""docker-py and requests-unixsocket: own connections over a Unix socket, hijacked streams."""
 
 from __future__ import annotations
 
@@ -191,9 +191,7 @@ def test_unixsocket_connection_closes_its_socket_when_collected(
     """requests-unixsocket: mixed with object, `sock` set in __init__, looked at in __del__."""
     path = tmp_path / "s.sock"
 
-    class UnixHTTPConnection(
-        impl.connection.HTTPConnection, object  # type: ignore[misc, name-defined]
-    ):
+    class UnixHTTPConnection(impl.connection.HTTPConnection, object):  # type: ignore # noqa: UP004
         def __init__(self, timeout: int = 60) -> None:
             super().__init__("localhost", timeout=timeout)
             self.timeout = timeout

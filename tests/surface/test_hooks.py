@@ -1,4 +1,4 @@
-"""Hooks of tracing agents on http.client's methods and on ours: they fire, and answers are right."""
+"""Hooks of tracing agents on http.client and on us: they fire, and answers are right."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from tests.support.scripted import Expect, Send, chunked, reply
 
 from .hooks import KINDS, hooked, passing
 
-CONNECTION_METHODS = ("putrequest", "putheader", "endheaders", "_send_output", "send", "getresponse")
+OUR_METHODS = ("putrequest", "putheader", "endheaders", "getresponse", "request")
+CONNECTION_METHODS = (*OUR_METHODS[:-1], "_send_output", "send")
 RESPONSE_METHODS = ("__init__", "read")
 
 
@@ -55,7 +56,7 @@ def test_hook_put_in_and_taken_out_between_requests_on_one_connection(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", ["putrequest", "putheader", "endheaders", "getresponse", "request"])
+@pytest.mark.parametrize("name", OUR_METHODS)
 def test_hook_on_our_own_connection_class(
     impl: ModuleType, scripted: Any, kind: str, name: str
 ) -> None:
@@ -463,3 +464,41 @@ def test_lowered_limit_of_a_line_is_read_at_each_response(
         monkeypatch.setattr(http.client, "_MAXLINE", 2000)
         with pytest.raises(impl.exceptions.ProtocolError):
             pool.request("GET", "/")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_constructor_of_our_response_is_called_while_hooked(
+    impl: ModuleType, scripted: Any, kind: str
+) -> None:
+    """Test suites of google-auth and responses mock it."""
+    server = scripted()
+    calls: list[None] = []
+    with impl.HTTPConnectionPool(server.host, server.port, timeout=10) as pool:
+        assert pool.request("GET", "/?token=a").data == b"a"
+        with hooked(kind, impl.response.HTTPResponse, "__init__", passing(calls, lambda *_: None)):
+            assert pool.request("GET", "/?token=b").data == b"b"
+        assert len(calls) == 1
+        assert pool.request("GET", "/?token=c").data == b"c"
+    assert len(calls) == 1
+
+
+def test_botocore_suite_mocks_the_tunnel(impl: ModuleType, nginx: Any) -> None:
+    """With the CONNECT left out, the proxy's socket is taken for the origin's."""
+    asked: list[Any] = []
+
+    def tunnel(self: Any) -> None:
+        asked.append((self._tunnel_host, self._tunnel_port, self._tunnel_scheme))
+
+    owner = impl.connection.HTTPConnection
+    original = owner._tunnel
+    proxy = f"http://127.0.0.1:{nginx.port('tls')}"
+    with impl.ProxyManager(proxy, ca_certs=str(nginx.ca), timeout=10) as manager:
+        owner._tunnel = tunnel
+        try:
+            assert manager.request("GET", "https://localhost:444/echo?token=t").data == b"t"
+        finally:
+            if original is http.client.HTTPConnection._tunnel:  # type: ignore[attr-defined]
+                del owner._tunnel
+            else:
+                owner._tunnel = original
+    assert asked == [("localhost", 444, "http")]

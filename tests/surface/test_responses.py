@@ -20,7 +20,8 @@ from tests.support.scripted import Expect, Send, chunked, reply
 
 BODY = b"".join(b"line %d\n" % number for number in range(300))
 PLAIN = reply(BODY)
-CHUNKED = reply(b"", "Transfer-Encoding: chunked") + chunked(BODY[:1000], BODY[1000:1001], BODY[1001:])
+PARTS = (BODY[:1000], BODY[1000:1001], BODY[1001:])
+CHUNKED = reply(b"", "Transfer-Encoding: chunked") + chunked(*PARTS)
 
 
 @pytest.fixture(params=["core", "methods"])
@@ -216,9 +217,7 @@ COOKIES = ("Set-Cookie: a=1; Path=/", "Set-Cookie: b=2; Path=/", "X-Other: c")
 
 
 @pytest.mark.parametrize("preloaded", [False, True])
-def test_requests_extracts_cookies_from_the_original_response(
-    opened: Any, preloaded: bool
-) -> None:
+def test_requests_extracts_cookies_from_the_original_response(opened: Any, preloaded: bool) -> None:
     _, response = opened(reply(b"body", *COOKIES))
     if preloaded:
         assert response.data == b"body"
@@ -270,7 +269,8 @@ class Headers(dict):  # type: ignore[type-arg]
 def test_responses_and_requests_mock_build_responses(impl: ModuleType, headers: Any) -> None:
     if headers == "HTTPHeaderDict":
         headers = impl.HTTPHeaderDict
-    given = None if headers is None else headers({"Content-Type": "text/plain", "Set-Cookie": "a=1"})
+    fields = {"Content-Type": "text/plain", "Set-Cookie": "a=1"}
+    given = None if headers is None else headers(fields)
     original = types.SimpleNamespace(
         msg=impl.HTTPHeaderDict([("Set-Cookie", "a=1"), ("Set-Cookie", "b=2")]),
         isclosed=lambda: True,

@@ -92,7 +92,8 @@ class ExpectsContinue:
 @pytest.fixture
 def aws_pool(impl: ModuleType) -> Any:
     class AWSHTTPConnection(
-        ExpectsContinue, impl.connection.HTTPConnection  # type: ignore[misc, name-defined]
+        ExpectsContinue,
+        impl.connection.HTTPConnection,  # type: ignore[misc, name-defined]
     ):
         pass
 
@@ -246,7 +247,8 @@ def socks_manager(impl: ModuleType, opened: list[Any]) -> Any:
             return socket.create_connection((options["addr"], options["port"]), self.timeout)
 
     class SocksHTTPSConnection(
-        SocksHTTPConnection, impl.connection.HTTPSConnection  # type: ignore[misc, name-defined]
+        SocksHTTPConnection,
+        impl.connection.HTTPSConnection,  # type: ignore[misc, name-defined]
     ):
         pass
 
@@ -321,9 +323,7 @@ def test_tencentcloud_connects_before_the_first_request(impl: ModuleType, script
             self.pool.put(conn)
 
     class PreConnPoolManager(impl.PoolManager):  # type: ignore[misc, name-defined]
-        def _new_pool(
-            self, scheme: str, host: str, port: int, request_context: Any = None
-        ) -> Any:
+        def _new_pool(self, scheme: str, host: str, port: int, request_context: Any = None) -> Any:
             contexts.append((scheme, host, port, sorted(request_context)))
             return PreConnPool(host, port, maxsize=4, timeout=10)
 
