@@ -87,6 +87,7 @@ cdef inline void body_took(Body *b, size_t size) noexcept nogil:
     if b.framing == FRAME_CLOSE:
         return
     b.left -= size
+    b.fresh = 0
     if b.framing == FRAME_CHUNKED and b.left == 0:
         b.chunk = CHUNK_END
 
@@ -143,9 +144,10 @@ cdef int body_size_line(Exchange *x) noexcept nogil:
     if b.extension > x.limits.section:
         return xchg_fail(x, ST_BAD_CHUNK_SIZE, b"chunk extensions too large", 0)
     x.inp.start = (lf + 1) - x.inp.data
-    b.left = size
+    b.left = b.size = size
     b.chunk = CHUNK_DATA if size else CHUNK_TRAILER
     b.bare_end = size == 0
+    b.fresh = 1
     return ST_OK
 
 

@@ -595,6 +595,8 @@ class ServerResponse(http.client.HTTPResponse):
                 self._close_conn()
         elif self.length is not None:
             self.length = reader.length_remaining
+        elif self.chunked:
+            self.chunk_left = reader.chunk_left
 
     def next_chunk_length(self) -> int:
         """Bytes left in the chunk at hand, or in the next one; 0 at the end of the body."""
