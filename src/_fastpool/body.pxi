@@ -144,7 +144,7 @@ cdef int body_size_line(Exchange *x) noexcept nogil:
     if b.extension > x.limits.section:
         return xchg_fail(x, ST_BAD_CHUNK_SIZE, b"chunk extensions too large", 0)
     x.inp.start = (lf + 1) - x.inp.data
-    b.left = b.size = size
+    b.left = size
     b.chunk = CHUNK_DATA if size else CHUNK_TRAILER
     b.bare_end = size == 0
     b.fresh = 1

@@ -50,16 +50,6 @@ cdef class BodyReader:
 
     @property
     def chunk_left(self):
-        """Bytes left of the chunk at hand, 0 between two; None for a body without chunks."""
-        if self.sock is None or self.wire.x.body.framing != FRAME_CHUNKED:
-            return None
-        # The size line of the next chunk may have been read ahead.
-        if self.wire.x.body.chunk != CHUNK_DATA or self.wire.x.body.left == self.wire.x.body.size:
-            return 0
-        return self.wire.x.body.left
-
-    @property
-    def chunk_left(self):
         """Bytes left of the chunk that was begun; None between two chunks."""
         cdef const Body *b = &self.wire.x.body
         if self.sock is None or b.framing != FRAME_CHUNKED or b.chunk != CHUNK_DATA or b.fresh:

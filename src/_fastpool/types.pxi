@@ -134,7 +134,6 @@ cdef struct Body:           # written by body.pxi alone
     uint8_t bare_end        # last chunk seen, only the trailer section is missing
     uint32_t trailers       # trailer lines seen
     uint64_t left           # bytes to come: of the body (LENGTH) or of this chunk (CHUNKED)
-    uint64_t size           # of this chunk in bytes; equal to `left` until it is begun
     uint64_t extension      # bytes of chunk extensions so far; bounded
 
 # --- one request and its response on one connection ---------------------------------------
