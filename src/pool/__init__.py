@@ -19,7 +19,7 @@ from .util.retry import Retry
 from .util.timeout import Timeout
 
 if typing.TYPE_CHECKING:
-    from ._alias import install_as_urllib3, uninstall_as_urllib3
+    from ._alias import AliasError, install_as_urllib3, uninstall_as_urllib3
     from ._limits import Limits
 
 __author__ = "the fastpool authors"
@@ -42,6 +42,7 @@ __all__ = (
     "proxy_from_url",
     "request",
     "BaseHTTPResponse",
+    "AliasError",
     "Limits",
     "install_as_urllib3",
     "uninstall_as_urllib3",
@@ -49,6 +50,7 @@ __all__ = (
 
 # Name in this package -> the module that has it, imported when it is first asked for.
 _LAZY = {
+    "AliasError": "._alias",
     "Limits": "._limits",
     "install_as_urllib3": "._alias",
     "uninstall_as_urllib3": "._alias",

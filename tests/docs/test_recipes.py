@@ -22,8 +22,6 @@ PAGES = ("requests.md", "botocore.md", "any-other-package.md")
 PYTHON = [block for page in PAGES for block in blocks(page, "python")]
 CONSOLE = [block for page in PAGES for block in blocks(page, "console")]
 
-# Not there on the newest Python: it is left out of the test extra as well.
-NOT_EVERYWHERE = {"gevent"} if sys.version_info >= (3, 14) else set()
 LIMIT_SECONDS = 45
 
 _keys = itertools.count(1)
@@ -75,9 +73,7 @@ def need(block: Block) -> None:
         pytest.skip("no fork here")
     for name in sorted(block.imports):
         if importlib.util.find_spec(name) is None and name != "script":
-            if name in NOT_EVERYWHERE:
-                pytest.skip(f"{name} is not installed")
-            programs.unavailable(f"{name} is not installed")
+            programs.lacking(name)
 
 
 @pytest.mark.parametrize("block", PYTHON, ids=lambda block: block.name)

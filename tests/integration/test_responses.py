@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import codings
+from tests.support import codings, programs
 from tests.support.counters import no_new_sockets, wait_until
 from tests.support.echo import LETTERS
 from tests.support.scripted import Expect, Send, chunked, reply
@@ -172,7 +172,7 @@ def test_decoding(manager: Any, echo: Any, coding: str, mode: str) -> None:
 )
 def test_decoding_chains(manager: Any, echo: Any, chain: str) -> None:
     if not set(chain.split(",")) <= set(codings.available()):
-        pytest.skip("an optional decoder is not installed")
+        programs.unavailable("an optional decoder is not installed")
     assert manager.request("GET", echo.url("/encoded", coding=chain)).data == LETTERS
 
 

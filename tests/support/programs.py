@@ -3,12 +3,16 @@ FASTPOOL_REQUIRE_PROGRAMS=1 (continuous integration) a missing one is a failure.
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
-from typing import NoReturn
+import sys
+from typing import Any, NoReturn
 
 import pytest
 
+# Left out of the test extra on the newest Python.
+NOT_EVERYWHERE = {"gevent", "eventlet"} if sys.version_info >= (3, 14) else set()
 # Debian keeps servers outside an ordinary user's PATH.
 EXTRA_PATH = ("/usr/sbin", "/usr/local/sbin", "/sbin")
 
@@ -21,7 +25,7 @@ def unavailable(reason: str) -> NoReturn:
     """Skip the running test, or fail it where nothing may be missing."""
     if required():
         pytest.fail(f"{reason} (FASTPOOL_REQUIRE_PROGRAMS=1)", pytrace=False)
-    pytest.skip(reason)
+    pytest.skip(reason, allow_module_level=True)
 
 
 def find_program(name: str) -> str | None:
@@ -35,3 +39,18 @@ def need_program(name: str) -> str:
     if path is None:
         unavailable(f"the program {name} is not installed")
     return path
+
+
+def need_module(name: str) -> Any:
+    """The imported module, or skip/fail as `unavailable` says."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        lacking(name, str(error))
+
+
+def lacking(name: str, why: str = "it is not installed") -> NoReturn:
+    """As `unavailable`, for a module: skip where even a full installation has none."""
+    if name in NOT_EVERYWHERE:
+        pytest.skip(f"no {name} for this Python")
+    unavailable(f"the module {name}: {why}")

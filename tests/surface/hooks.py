@@ -16,14 +16,6 @@ KINDS = ("assigned", "mock", "wrapt")
 Around = Callable[[Callable[..., Any], Any, tuple[Any, ...], dict[str, Any]], Any]
 
 
-def _wrapt() -> Any:
-    try:
-        import wrapt
-    except ImportError:
-        programs.unavailable("wrapt is not installed")
-    return wrapt
-
-
 @contextmanager
 def hooked(kind: str, owner: type, name: str, around: Around) -> Iterator[None]:
     """Hook one method of a class for the length of the block."""
@@ -38,7 +30,7 @@ def hooked(kind: str, owner: type, name: str, around: Around) -> Iterator[None]:
             yield
         return
     if kind == "wrapt":
-        _wrapt().wrap_function_wrapper(owner, name, around)
+        programs.need_module("wrapt").wrap_function_wrapper(owner, name, around)
     else:
         setattr(owner, name, replacement)
     try:

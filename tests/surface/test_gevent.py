@@ -164,7 +164,7 @@ def slow(request: pytest.FixtureRequest, certificates: Any) -> Iterator[SlowServ
 
 def run(kind: str, order: str, impl: ModuleType, server: SlowServer, ca: str, block: str) -> None:
     if find_spec(kind) is None:
-        programs.unavailable(f"{kind} is not installed")
+        programs.lacking(kind)
     script = (GEVENT if kind == "gevent" else EVENTLET) + BODY
     command = [sys.executable, "-c", script, kind, order, impl.__name__, server.url(), ca, block]
     done = subprocess.run(command, capture_output=True, text=True, timeout=50)

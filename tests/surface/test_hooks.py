@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.support import programs
 from tests.support.scripted import Expect, Send, chunked, reply
 
 from .hooks import KINDS, hooked, passing
@@ -218,7 +219,7 @@ def test_newrelic_wraps_endheaders_getresponse_and_make_request(
 
 def test_newrelic_wraps_endheaders_of_the_connection_class(impl: ModuleType, echo: Any) -> None:
     """`endheaders` is looked up on our class, replaced there, and taken out again."""
-    wrapt = pytest.importorskip("wrapt")
+    wrapt = programs.need_module("wrapt")
     cls = impl.connection.HTTPConnection
 
     def around(call: Any, conn: Any, args: Any, kwargs: Any) -> Any:

@@ -49,7 +49,7 @@ def test_locust_gives_pools_the_queue_of_gevent(
     try:
         from gevent.queue import LifoQueue
     except ImportError:
-        programs.unavailable("gevent is not installed")
+        programs.lacking("gevent")
     monkeypatch.setattr(impl.connectionpool.ConnectionPool, "QueueCls", LifoQueue)
     assert get(impl, scripted(), "gevent", maxsize=3, block=True) == b"gevent"
 

@@ -119,7 +119,7 @@ def test_every_module_of_the_package_is_aliased_also_when_imported_late() -> Non
 
 
 def test_real_import_loads_the_same_submodules() -> None:
-    pytest.importorskip("urllib3")
+    need_module("urllib3")
     program = """
         import sys
         if sys.argv[1] == "pool":
@@ -376,7 +376,7 @@ def test_install_and_uninstall_may_be_repeated() -> None:
 
 
 def test_uninstall_restores_the_real_modules_exactly() -> None:
-    pytest.importorskip("urllib3")
+    need_module("urllib3")
     check("""
         import sys
         import urllib3.util.retry
@@ -399,7 +399,7 @@ def test_uninstall_restores_the_real_modules_exactly() -> None:
 
 
 def test_real_urllib3_that_nobody_holds_gives_way() -> None:
-    pytest.importorskip("urllib3")
+    need_module("urllib3")
     check("""
         import importlib
         importlib.import_module("urllib3")
@@ -422,7 +422,7 @@ def test_real_urllib3_that_nobody_holds_gives_way() -> None:
     ],
 )
 def test_held_urllib3_is_an_error_that_names_the_holder(statement: str, tmp_path: Path) -> None:
-    pytest.importorskip("urllib3")
+    need_module("urllib3")
     (tmp_path / "the_holder.py").write_text(statement + "\n")
     check(
         """
@@ -450,7 +450,7 @@ def test_held_urllib3_is_an_error_that_names_the_holder(statement: str, tmp_path
 
 
 def test_long_list_of_holders_is_cut() -> None:
-    from pool._alias import AliasError
+    from pool import AliasError
 
     error = AliasError([f"module{number}" for number in range(20)])
     assert "module7 and 12 more" in str(error)

@@ -19,6 +19,8 @@ from typing import Any
 
 import pytest
 
+from tests.support import programs
+
 BINARY = bytes(range(256)) * 300  # larger than one block of the command's, with NUL and 0xff
 
 
@@ -74,7 +76,7 @@ def base_url() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def tls_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     """A server with a certificate of a CA that nobody knows: (base URL, file of the CA)."""
-    trustme = pytest.importorskip("trustme")
+    trustme = programs.need_module("trustme")
     authority = trustme.CA()
     ca_file = tmp_path_factory.mktemp("ca") / "ca.pem"
     authority.cert_pem.write_to_path(str(ca_file))
@@ -260,7 +262,7 @@ def table(output: str) -> dict[str, list[str]]:
 
 
 def test_demo_checks_every_answer_and_compares() -> None:
-    pytest.importorskip("urllib3")
+    programs.need_module("urllib3")
     result = cli("demo", "--requests", "300", "--threads", "3")
     assert result.returncode == 0, result.stderr
     output = result.stdout.decode()

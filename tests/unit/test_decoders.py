@@ -17,11 +17,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-brotli = pytest.importorskip("brotli")
+from tests.support import programs
+
+brotli = programs.need_module("brotli")
 if sys.version_info >= (3, 14):
     from compression import zstd
 else:
-    zstd = pytest.importorskip("backports.zstd")
+    zstd = programs.need_module("backports.zstd")
 
 
 def raw_deflate(data: bytes) -> bytes:
@@ -398,7 +400,7 @@ class TestFastGunzip:
 
     @pytest.mark.parametrize("limit", [-1, 100], ids=["whole", "bounded"])
     def test_damaged_and_whole_bodies_end_alike(self, limit: int) -> None:
-        isal_zlib = pytest.importorskip("isal.isal_zlib")
+        isal_zlib = programs.need_module("isal.isal_zlib")
         chance = random.Random(11)
         for _ in range(400):
             body = chance.randbytes(chance.randrange(200)) * chance.randrange(1, 6)
@@ -418,7 +420,7 @@ class TestFastGunzip:
                 assert fast[0] == plain[0] == body * (len(plain[0]) // max(len(body), 1))
 
     def test_it_is_used_when_installed(self) -> None:
-        isal_zlib = pytest.importorskip("isal.isal_zlib")
+        isal_zlib = programs.need_module("isal.isal_zlib")
         decoders = importlib.import_module("pool._decoders")
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(decoders, "_fast_zlib", ...)

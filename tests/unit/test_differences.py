@@ -678,19 +678,8 @@ RULES: dict[str, tuple[dict[str, Any], Any]] = {
 }
 
 
-# Strict: whoever mends one is told by its test to take it out of here.
-NOT_YET = {"blank-behind-name-http.client", "empty-method-http.client", "two-framings-core"}
-
-
-def rule_cases() -> Iterator[Any]:
-    for rule in RULES:
-        for path, hooked in (("core", False), ("http.client", True)):
-            name = f"{rule}-{path}"
-            known = pytest.mark.xfail(reason="the two paths differ", strict=True)
-            yield pytest.param(rule, hooked, id=name, marks=[known] if name in NOT_YET else [])
-
-
-@pytest.mark.parametrize(("rule", "hooked"), list(rule_cases()))
+@pytest.mark.parametrize("hooked", [False, True], ids=["core", "http.client"])
+@pytest.mark.parametrize("rule", RULES)
 def test_rule_for_requests_holds_on_both_paths(
     subject: ModuleType, rule: str, hooked: bool
 ) -> None:

@@ -17,10 +17,11 @@ from typing import Any
 
 import pytest
 
+from tests.support import programs
 from tests.support.scripted import Close, HalfClose, Peer, Reset, Send
 
-OpenSSL = pytest.importorskip("OpenSSL")
-x509 = pytest.importorskip("cryptography.x509")
+OpenSSL = programs.need_module("OpenSSL")
+x509 = programs.need_module("cryptography.x509")
 
 from cryptography.hazmat.primitives import hashes, serialization  # noqa: E402  (may be missing)
 from cryptography.hazmat.primitives.asymmetric import ec  # noqa: E402  (may be missing)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
 import queue
 import random
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from pool.util.queue import SlotQueue, make_queue
+from tests.support import programs
 
 
 class Replacement(queue.LifoQueue):  # type: ignore[type-arg]
@@ -105,7 +107,8 @@ def test_import_after_a_green_queue_of_c() -> None:
 
 @pytest.mark.parametrize("first", ["", "import pool.util.queue"], ids=["patched", "imported"])
 def test_gevent_gets_the_queue_that_it_can_switch_in(first: str) -> None:
-    pytest.importorskip("gevent")
+    if importlib.util.find_spec("gevent") is None:
+        programs.lacking("gevent")
     run(GEVENT.format(first=first))
 
 

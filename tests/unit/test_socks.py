@@ -18,12 +18,7 @@ import pytest
 from tests.support import programs
 from tests.support.scripted import ScriptedServer, Serve, Stall
 
-try:
-    import socks as pysocks
-except ImportError:
-    if programs.required():
-        raise
-    pytest.skip("PySocks is not installed", allow_module_level=True)
+pysocks = programs.need_module("socks")
 
 NO_AUTH, PASSWORD, NO_METHOD = 0, 2, 0xFF
 REFUSED_BY_RULESET = 2  # SOCKS5 reply (RFC 1928 6)

@@ -52,7 +52,7 @@ DIFFERENCES: dict[str, str] = {
     "http2.probe._HTTP2ProbeCache._cache_values: missing": "slots of a private class",
 }
 
-pytest.importorskip(THEIRS) if not programs.required() else None
+programs.need_module(THEIRS)
 
 
 def suffixes() -> list[str]:
