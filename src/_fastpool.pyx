@@ -24,7 +24,7 @@ include "_fastpool/atomics.pxi"       # 0  the only atomic primitives
 include "_fastpool/system.pxi"        # 0  externs
 include "_fastpool/fork.pxi"          # 1  how many forks ago this process began
 include "_fastpool/pyobjects.pxi"     # 1  the only Python imports
-include "_fastpool/errors.pxi"        # 1  check(): the only place where a status becomes an exception
+include "_fastpool/errors.pxi"        # 1  check(): a status becomes an exception, here only
 include "_fastpool/buffer.pxi"        # 2  growable bytes
 include "_fastpool/head.pxi"          # 2  response head, strict tier
 include "_fastpool/lenient.pxi"       # 2  response head, second tier
@@ -37,6 +37,7 @@ include "_fastpool/roundtrip.pxi"     # 4  the blocking exchange
 include "_fastpool/pool.pxi"          # 5  SlotPool: checkout, return, wait, close
 include "_fastpool/flatten.pxi"       # 5  Python headers to spans
 include "_fastpool/answer.pxi"        # 5  ResponseHead, parse_head()
+include "_fastpool/borrow.pxi"        # 5  the socket, its limits and its faults as Python has them
 include "_fastpool/wire.pxi"          # 5  Wire: the compiled half of a connection
 include "_fastpool/reader.pxi"        # 5  BodyReader: a body read piece by piece
 include "_fastpool/guard.pxi"         # 5  may a request take the compiled exchange?

@@ -58,6 +58,32 @@ cdef class ResponseHead:
         """The bytes as they came, folds replaced by spaces."""
         return self.raw
 
+    @property
+    def version_string(self):
+        """HTTP/1.0 or HTTP/1.1, as http.client counts."""
+        return "HTTP/1.1" if self.version == 11 else "HTTP/1.0"
+
+    @property
+    def has_body(self):
+        """The body was received with the head."""
+        return self.body is not None
+
+    @property
+    def body_size(self):
+        """Bytes of the body received with the head."""
+        return 0 if self.body is None else PyBytes_GET_SIZE(self.body)
+
+    @property
+    def length_remaining(self):
+        """Bytes of the body that its reader will find; None when nothing announced it."""
+        if self.length is None or self.body is None:
+            return self.length
+        return 0
+
+    @property
+    def from_wire(self):
+        return True
+
     def items(self):
         """Field lines as a list of (name, value) str pairs, in their order, all of them."""
         cdef const char *data = PyBytes_AS_STRING(self.raw)

@@ -78,6 +78,11 @@ def _truncated_body(detail, number):
     return py_http_client().IncompleteRead(partial, expected)
 
 
+cdef object advised(object error, str hint):
+    error.hint = hint
+    return error
+
+
 def _bad_method(detail, number):
     found = next((c for c in detail if not (c.isascii() and c.isalnum())
                   and c not in "!#$%&'*+-.^_`|~"), "")
@@ -94,11 +99,17 @@ def _bad_target(detail, number):
 
 
 def _bad_name(detail, number):
-    return ValueError(f"Invalid header name {detail!r}")
+    return advised(
+        ValueError(f"Invalid header name {detail!r}"),
+        "A field name is visible ASCII without a colon, and neither begins nor ends with a blank.",
+    )
 
 
 def _bad_value(detail, number):
-    return ValueError(f"Invalid header value {detail!r}")
+    return advised(
+        ValueError(f"Invalid header value {detail!r}"),
+        "A field value must not contain CR, LF or NUL: remove them, or encode the value.",
+    )
 
 
 def _busy(detail, number):

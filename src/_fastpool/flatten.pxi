@@ -1,6 +1,18 @@
-# Layer 5: from a Python header mapping to spans.  Owns nothing; borrows the memory of str and
-# bytes objects for the length of one call.  Rules of http.client.putheader: str values are
-# ISO-8859-1, names are ASCII, int values are written in decimal.
+# Layer 5: from a Python header mapping to spans, and who frames a body.  Owns nothing; borrows
+# the memory of str and bytes objects for the length of one call.  Rules of
+# http.client.putheader: str values are ISO-8859-1, names are ASCII, int values decimal.
+
+cdef enum:
+    FRAME_BY_CALLER = -1    # prepare(length=): add no framing field
+    FRAME_AS_CHUNKS = -2    # add Transfer-Encoding: chunked unless the caller frames
+    FRAME_FORCE_CHUNKS = -3 # add it unless the caller gave Transfer-Encoding
+
+# pool.connection's names for prepare(length=) and for what it returns.
+BY_CALLER = FRAME_BY_CALLER
+AS_CHUNKS = FRAME_AS_CHUNKS
+FORCE_CHUNKS = FRAME_FORCE_CHUNKS
+GAVE_LENGTH = SEEN_CONTENT_LENGTH
+GAVE_CODING = SEEN_TRANSFER_ENCODING
 
 
 cdef inline Text text_literal(const char *data, size_t size):
@@ -99,3 +111,11 @@ cdef int refuse(int status, object detail) except -1:
     memset(&none, 0, sizeof(Exchange))
     check(status, &none, detail)
     return 0
+
+
+cdef bint wants_chunks(int seen, Py_ssize_t length):
+    if seen & SEEN_TRANSFER_ENCODING:
+        return False
+    if length == FRAME_FORCE_CHUNKS:
+        return True
+    return length == FRAME_AS_CHUNKS and not seen & SEEN_CONTENT_LENGTH

@@ -14,20 +14,31 @@ cdef extern from *:
     """
     unsigned int fp_type_version(object type)
 
+cdef extern from "Python.h":
+    PyObject *PyFunction_GET_CODE(object function)
+
 from cpython.dict cimport PyDict_Contains
 
 
 @cython.final
 cdef class TypeSnapshot:
-    """Remembers that `types` were found as `verdict` says; see `holds()`."""
+    """Remembers that `types` were found as `verdict` says; see `holds()`.
+
+    `functions` are plain functions whose code must stay what it is: an agent that rewrites
+    bytecode puts another code object into a function, and the type does not notice.
+    """
 
     cdef readonly object verdict
     cdef tuple types
     cdef unsigned int tags[4]
     cdef Py_ssize_t count
+    cdef tuple functions
+    cdef tuple codes
 
-    def __init__(self, tuple types not None, verdict):
+    def __init__(self, tuple types not None, verdict, tuple functions=()):
         cdef Py_ssize_t i
+        self.functions = functions
+        self.codes = tuple([function.__code__ for function in functions])
         if len(types) > 4:
             raise ValueError("at most four types")
         self.types = types
@@ -36,16 +47,22 @@ cdef class TypeSnapshot:
         for i in range(self.count):
             self.tags[i] = fp_type_version(types[i])
 
-    def holds(self):
-        """True while no type, and no base of one, was modified."""
+    cdef bint unchanged(self) noexcept:
         cdef Py_ssize_t i
         for i in range(self.count):
             if self.tags[i] == 0 or fp_type_version(self.types[i]) != self.tags[i]:
                 return False
+        for i in range(len(self.functions)):
+            if PyFunction_GET_CODE(self.functions[i]) != <PyObject *> self.codes[i]:
+                return False
         return True
 
+    def holds(self):
+        """True while no type, and no base of one, was modified."""
+        return self.unchanged()
 
-def has_any(dict names not None, tuple wanted not None):
+
+cpdef bint has_any(dict names, tuple wanted) except -1:
     """True when one of the `wanted` names is a key of `names`."""
     cdef Py_ssize_t i
     for i in range(len(wanted)):
@@ -54,11 +71,42 @@ def has_any(dict names not None, tuple wanted not None):
     return False
 
 
-def is_quiet(int fd):
-    """True when a connected socket has nothing to read and was not closed by its peer."""
-    cdef bint quiet
-    if fd < 0:
-        return False
-    with nogil:
-        quiet = tcp_is_quiet(fd)
-    return quiet
+@cython.final
+cdef class Guard:
+    """Decides per request whether a connection may take the compiled exchange.
+
+    `examine_connection` and `examine_socket` look at a type and return a TypeSnapshot; they
+    are asked for types not seen before and for types that were modified since.
+    """
+
+    cdef dict connections           # type of connection -> TypeSnapshot
+    cdef dict sockets               # type of socket -> TypeSnapshot
+    cdef object examine_connection
+    cdef object examine_socket
+    cdef tuple hooks                # names that must not be set on the instance
+
+    def __init__(self, examine_connection, examine_socket, tuple hooks not None):
+        self.connections = {}
+        self.sockets = {}
+        self.examine_connection = examine_connection
+        self.examine_socket = examine_socket
+        self.hooks = hooks
+
+    cdef object verdict(self, dict known, object cls, object examine):
+        cdef TypeSnapshot snapshot = known.get(cls)
+        if snapshot is None or not snapshot.unchanged():
+            snapshot = examine(cls)
+            known[cls] = snapshot
+        return snapshot.verdict
+
+    def transport_of(self, conn):
+        """The verdict on the socket, or None; connects an unhooked, unconnected connection."""
+        if not self.verdict(self.connections, type(conn), self.examine_connection):
+            return None
+        if has_any(conn.__dict__, self.hooks):
+            return None
+        sock = conn.sock
+        if sock is None:
+            conn.connect()
+            sock = conn.sock
+        return self.verdict(self.sockets, type(sock), self.examine_socket)

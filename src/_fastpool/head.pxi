@@ -1,6 +1,6 @@
 # Layer 2: head_*.  Owns the response head grammar (RFC 9112 sections 2.2, 4, 5): bytes in,
-# offsets out.  No I/O.  Calls scan.h and, for lines that the strict grammar refuses, the
-# second tier in lenient.pxi.
+# offsets out.  No I/O.  Calls scan.h.  Heads that this strict grammar refuses go, the same
+# bytes, to the second tier in lenient.pxi, where head_parse() chooses.
 #
 # Contract of head_parse(): ST_OK and head.size set when the head is complete; ST_NEED_MORE
 # when it is not yet (the parser resumes at the start of the unfinished line, so a slowly
@@ -62,12 +62,10 @@ cdef int xchg_fail(Exchange *x, int status, const char *rule, size_t offset) noe
     return status
 
 
-cdef int head_parse(Exchange *x, const char *data, size_t size) noexcept nogil:
-    """Parse the head at data[0:size]; see the contract above."""
+cdef int head_parse_strict(Exchange *x, const char *data, size_t size) noexcept nogil:
+    """Parse on from head.pos; an error status with no rule noted means: not strict."""
     cdef Head *h = &x.head
     cdef int status
-    if h.lenient:
-        return head_parse_lenient(x, data, size)
     while True:
         if h.lines == 0:
             status = head_status_line(x, data, size)
@@ -78,13 +76,7 @@ cdef int head_parse(Exchange *x, const char *data, size_t size) noexcept nogil:
         if status != ST_OK:
             break
         h.lines = 1
-    if status == ST_NEED_MORE:
-        return head_check_open(x, data, size)
-    if status == ST_NO_MEMORY or status == ST_TOO_MANY_HEADERS or status == ST_LINE_TOO_LONG:
-        return status
-    head_reset(h)
-    h.lenient = 1
-    return head_parse_lenient(x, data, size)
+    return head_check_open(x, data, size) if status == ST_NEED_MORE else status
 
 
 cdef int head_check_section(Exchange *x, size_t size) noexcept nogil:

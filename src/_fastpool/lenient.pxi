@@ -1,6 +1,6 @@
-# Layer 2: head_parse_lenient(), the second tier behind head.pxi.  Owns what the strict grammar
-# refuses and the web still sends: folded lines, lines without a colon or a name, odd names,
-# control bytes.  Same contract as head_parse(); works on complete heads only.
+# Layer 2: head_parse_lenient(), the second tier behind head.pxi, and head_parse() over both.
+# Owns what the strict grammar refuses and the web still sends: folded lines, lines without a
+# colon or a name, odd names, control bytes.  Works on complete heads only.
 #
 # The view of the fields is http.client's, since that is what users of urllib3 see: a line
 # without a colon hides itself and all that follows, a line without a name is dropped.  Framing
@@ -177,3 +177,20 @@ cdef Text head_trim_left(const char *p, size_t size) noexcept nogil:
     t.data = p
     t.size = size
     return t
+
+
+cdef int head_parse(Exchange *x, const char *data, size_t size) noexcept nogil:
+    """Parse the head at data[0:size]; the contract is in head.pxi."""
+    cdef Head *h = &x.head
+    cdef int status
+    if h.lenient:
+        return head_parse_lenient(x, data, size)
+    status = head_parse_strict(x, data, size)
+    if status == ST_OK or status == ST_NEED_MORE or status == ST_NO_MEMORY:
+        return status
+    if (status == ST_TOO_MANY_HEADERS or status == ST_LINE_TOO_LONG
+            or status == ST_SECTION_TOO_LARGE):
+        return status
+    head_reset(h)
+    h.lenient = 1
+    return head_parse_lenient(x, data, size)

@@ -255,7 +255,7 @@ cdef class BodyReader:
         if status == ST_TRUNCATED_BODY:
             detail = (b"", x.body.left if x.body.framing == FRAME_LENGTH else None)
         elif status == ST_BAD_CHUNK_SIZE:
-            detail = (FaultyBody(self.received), self.wire.faulty_line())
+            detail = (FaultyBody(self.received), faulty_line(&self.wire.x))
         check(status, x, detail)
         return 0
 

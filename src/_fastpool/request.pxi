@@ -10,6 +10,7 @@ cdef enum Seen:             # bits: which fields the caller gave, by name
     SEEN_CONTENT_LENGTH = 8
     SEEN_TRANSFER_ENCODING = 16
     SEEN_CLOSE = 32
+    SEEN_ADD_CODING = 64    # not seen: to be added by us
 
 
 cdef int req_line(Buffer *b, Text method, Text target) noexcept nogil:
@@ -93,6 +94,23 @@ cdef unsigned int req_classify(Text name, Text value) noexcept nogil:
     if name.size == 17 and fp_equals_lower(name.data, b"transfer-encoding", 17):
         return SEEN_TRANSFER_ENCODING
     return 0
+
+
+cdef void req_drop_length(Buffer *b) noexcept nogil:
+    """Take Content-Length out of the field lines in `b`: a sender never sends it together with
+    Transfer-Encoding (6.2), since two peers may then see two ends of one request."""
+    cdef size_t line = 0
+    cdef size_t next
+    while line < b.end:
+        next = line
+        while b.data[next] != 10:
+            next += 1
+        next += 1
+        if next - line > 15 and fp_equals_lower(b.data + line, b"content-length:", 15):
+            memmove(b.data + line, b.data + next, b.end - next)
+            b.end -= next - line
+        else:
+            line = next
 
 
 cdef int req_chunk_head(Buffer *b, uint64_t size) noexcept nogil:

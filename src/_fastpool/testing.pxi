@@ -1,4 +1,5 @@
-# Layer 5: what tests and benchmarks see of layers 0-4.  Underscored; no part of the interface.
+# Layer 5: what tests and benchmarks see of layers 0-4.  Owns nothing; underscored, and no part
+# of the interface.
 
 
 def _bench_head(bytes data not None, Py_ssize_t rounds):

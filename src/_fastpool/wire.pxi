@@ -6,47 +6,6 @@
 # Between checkout and return a Wire belongs to one thread; `busy` turns a violation of that
 # into an exception instead of a crash.  Signal handlers run here (ST_EINTR), and here alone.
 
-from cpython.dict cimport PyDict_GetItem
-from cpython.object cimport PyObject
-
-cdef extern from "Python.h":
-    int _PyBytes_Resize(PyObject **bytes, Py_ssize_t newsize) except -1
-    PyObject *FP_NewBytes "PyBytes_FromStringAndSize"(const char *v, Py_ssize_t len) except NULL
-    void Py_DECREF_raw "Py_DECREF"(PyObject *o)
-
-cdef enum:
-    FRAME_BY_CALLER = -1    # prepare(length=): add no framing field
-    FRAME_AS_CHUNKS = -2    # add Transfer-Encoding: chunked unless the caller frames
-    FRAME_FORCE_CHUNKS = -3 # add it unless the caller gave Transfer-Encoding
-    FIRST_READ = 1048576    # bytes allocated at most before anything of a body has arrived
-
-cdef dict http_client_names = None  # http.client's namespace, for _MAXLINE and _MAXHEADERS
-cdef object default_max_headers = None
-cdef object default_max_line = None
-
-
-cdef int64_t nanoseconds(object seconds) except? -2:
-    """Seconds as the core counts; None waits for ever (-1)."""
-    if seconds is None:
-        return -1
-    cdef double s = seconds
-    return <int64_t> (s * 1e9) if s < 9e9 else -1
-
-
-cdef int pin(object sock) except -1:
-    """Keep the descriptor open: socket.close() waits until the count is back at zero."""
-    sock._io_refs += 1
-    return 0
-
-
-cdef int unpin(object sock) except -1:
-    if sock._closed:
-        sock._decref_socketios()
-    else:
-        sock._io_refs -= 1
-    return 0
-
-
 @cython.final
 cdef class Wire:
     """Buffers and protocol state of one connection."""
@@ -97,6 +56,18 @@ cdef class Wire:
             and fp_load_u32(&self.busy) == 0
             and self.generation == fp_load_relaxed_u32(&fork_count)
         )
+
+    def is_idle(self, sock):
+        """True when reusable, and the peer has neither sent anything nor closed.
+
+        One poll() that does not wait: shorter than giving up the GIL for it."""
+        cdef int fd
+        if not xchg_is_reusable(&self.x) or fp_load_u32(&self.busy):
+            return False
+        if self.generation != fp_load_relaxed_u32(&fork_count):
+            return False
+        fd = sock.fileno()
+        return fd >= 0 and tcp_is_quiet(fd)
 
     @property
     def failed_in_send(self):
@@ -149,6 +120,12 @@ cdef class Wire:
         if buf_reserve(scratch, BUFFER_SIZE) != ST_OK or buf_reserve(out, 512) != ST_OK:
             raise MemoryError
         seen = write_fields(&self.x, scratch, headers)
+        if wants_chunks(seen, length):
+            seen |= SEEN_TRANSFER_ENCODING
+            seen |= SEEN_ADD_CODING
+        if seen & SEEN_TRANSFER_ENCODING and seen & SEEN_CONTENT_LENGTH:
+            req_drop_length(scratch)
+            self.x.declared = -1
         status = req_line(out, text_of(method), text_of(target))
         if status != ST_OK:
             buf_clear(scratch)
@@ -161,7 +138,7 @@ cdef class Wire:
         buf_clear(scratch)
         if status != ST_OK:
             check(status, &self.x, host)
-        if seen & SEEN_CLOSE or (seen & SEEN_CONTENT_LENGTH and seen & SEEN_TRANSFER_ENCODING):
+        if seen & SEEN_CLOSE:
             self.x.close_after = 1
         return seen
 
@@ -173,7 +150,7 @@ cdef class Wire:
             status = req_field(out, text_literal(b"Host", 4), text_bytes(host))
         if status == ST_OK and not seen & SEEN_ACCEPT_ENCODING:
             status = buf_put(out, b"Accept-Encoding: identity\r\n", 27)
-        if status == ST_OK and wants_chunks(seen, length):
+        if status == ST_OK and seen & SEEN_ADD_CODING:
             status = buf_put(out, b"Transfer-Encoding: chunked\r\n", 28)
         elif status == ST_OK and length >= 0 and not seen & (
             SEEN_CONTENT_LENGTH | SEEN_TRANSFER_ENCODING
@@ -202,7 +179,7 @@ cdef class Wire:
             if status == ST_OK:
                 status = self.drive_send(sock, direct, nanoseconds(timeout))
             if status != ST_OK:
-                self.fail(status)
+                wire_fail(&self.x, status)
             buf_clear(&self.x.out)
             if chunked and buf_put(&self.x.out, b"\r\n", 2) != ST_OK:
                 raise MemoryError
@@ -255,7 +232,7 @@ cdef class Wire:
             self.begin_io(sock, direct, nanoseconds(send_timeout), nanoseconds(read_timeout))
             status = self.drive(sock, preload)
             if status != ST_OK and status != ST_DONE and status != ST_FULL:
-                self.fail(status)
+                wire_fail(&self.x, status)
             answer = answer_new(
                 &self.x, self.x.inp.data + self.x.body_start - self.x.head.size
             )
@@ -363,31 +340,6 @@ cdef class Wire:
         self.t.answered = 1
         return 0
 
-    cdef int fail(self, int status) except -1:
-        """Raise the exception for a fault of the exchange."""
-        cdef Exchange *x = &self.x
-        detail = None
-        if status == ST_BAD_STATUS_LINE or status == ST_BAD_LENGTH:
-            detail = answer_detail(status, x, x.inp.data + x.inp.start, buf_size(&x.inp))
-        elif status == ST_TRUNCATED_BODY:
-            detail = (
-                PyBytes_FromStringAndSize(x.inp.data + x.body_start, x.gathered - x.body_start),
-                x.body.left if x.body.framing == FRAME_LENGTH else None,
-            )
-        elif status == ST_BAD_CHUNK_SIZE:
-            detail = (FaultyBody(x.gathered - x.body_start), self.faulty_line())
-        check(status, x, detail)
-        return 0
-
-    cdef bytes faulty_line(self):
-        """The line at inp.start, as far as an exception shows it."""
-        cdef size_t i = self.x.inp.start
-        while i < self.x.inp.end and i < self.x.inp.start + 200 and self.x.inp.data[i] != 10:
-            i += 1
-        return PyBytes_FromStringAndSize(
-            self.x.inp.data + self.x.inp.start, i - self.x.inp.start
-        ).rstrip(b"\r")
-
     cdef int finish(self, object sock) except -1:
         """The body is complete: give memory back, and note what came behind it."""
         if buf_size(&self.x.inp) or (self.t.fd < 0 and sock.pending()):
@@ -439,60 +391,8 @@ cdef class Wire:
             left = x.body.left if x.body.framing == FRAME_LENGTH else None
             check(status, x, (result, left))
         elif status == ST_BAD_CHUNK_SIZE:
-            check(status, x, (FaultyBody(len(result)), self.faulty_line()))
+            check(status, x, (FaultyBody(len(result)), faulty_line(x)))
         elif status != ST_DONE:
             check(status, x, None)
         self.finish(sock)
         return result
-
-
-class FaultyBody:
-    """What InvalidChunkLength asks a response for, when there is no response object yet."""
-
-    length_remaining = None
-
-    def __init__(self, received):
-        self.received = received
-
-    def tell(self):
-        return self.received
-
-
-cdef int bind_http_client() except -1:
-    global http_client_names, default_max_headers, default_max_line
-    if http_client_names is None:
-        module = py_http_client()
-        default_max_headers = module._MAXHEADERS
-        default_max_line = module._MAXLINE
-        http_client_names = module.__dict__
-    return 0
-
-
-cdef int read_limits(Limits *limits, const Limits *bounds) except -1:
-    """The connection's limits; http.client's globals win when a program changed them."""
-    limits[0] = bounds[0]
-    value = http_client_names["_MAXHEADERS"]
-    if value is not default_max_headers:
-        limits.header_lines = min(value, 10_000_000)
-        limits.section = max(limits.section, 256 * limits.header_lines)
-    value = http_client_names["_MAXLINE"]
-    if value is not default_max_line:
-        limits.line = min(value, 1 << 30)
-        limits.section = max(limits.section, limits.line)
-    return 0
-
-
-cdef bint wants_chunks(int seen, Py_ssize_t length):
-    if seen & SEEN_TRANSFER_ENCODING:
-        return False
-    if length == FRAME_FORCE_CHUNKS:
-        return True
-    return length == FRAME_AS_CHUNKS and not seen & SEEN_CONTENT_LENGTH
-
-
-# pool.connection's names for prepare(length=) and for what it returns.
-BY_CALLER = FRAME_BY_CALLER
-AS_CHUNKS = FRAME_AS_CHUNKS
-FORCE_CHUNKS = FRAME_FORCE_CHUNKS
-GAVE_LENGTH = SEEN_CONTENT_LENGTH
-GAVE_CODING = SEEN_TRANSFER_ENCODING

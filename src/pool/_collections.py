@@ -68,6 +68,9 @@ class RecentlyUsedContainer(typing.Generic[_KT, _VT], typing.MutableMapping[_KT,
     """
 
     _container: OrderedDict[_KT, _VT]
+    # The entry used last, for a look without the lock; one tuple, so that both halves belong
+    # together.  A reader may see an entry that has just left, as if it had looked earlier.
+    _newest: tuple[_KT, _VT] | None
     _maxsize: int
     dispose_func: Callable[[_VT], None] | None
     lock: RLock  # type: ignore[valid-type, unused-ignore]  # a function before Python 3.13
@@ -78,12 +81,14 @@ class RecentlyUsedContainer(typing.Generic[_KT, _VT], typing.MutableMapping[_KT,
         self._maxsize = maxsize
         self.dispose_func = dispose_func
         self._container = OrderedDict()
+        self._newest = None
         self.lock = RLock()
 
     def __getitem__(self, key: _KT) -> _VT:
         with self.lock:
             item = self._container[key]
             self._container.move_to_end(key)
+            self._newest = (key, item)
             return item
 
     def __setitem__(self, key: _KT, value: _VT) -> None:
@@ -92,6 +97,7 @@ class RecentlyUsedContainer(typing.Generic[_KT, _VT], typing.MutableMapping[_KT,
             if key in self._container:
                 evicted.append(self._container.pop(key))
             self._container[key] = value
+            self._newest = (key, value) if self._maxsize > 0 else None
             if len(self._container) > self._maxsize:
                 evicted.append(self._container.popitem(last=False)[1])
         self._dispose(evicted)
@@ -99,6 +105,7 @@ class RecentlyUsedContainer(typing.Generic[_KT, _VT], typing.MutableMapping[_KT,
     def __delitem__(self, key: _KT) -> None:
         with self.lock:
             value = self._container.pop(key)
+            self._newest = None
         self._dispose((value,))
 
     def __len__(self) -> int:
@@ -111,6 +118,7 @@ class RecentlyUsedContainer(typing.Generic[_KT, _VT], typing.MutableMapping[_KT,
     def clear(self) -> None:
         with self.lock:
             values = list(self._container.values())
+            self._newest = None
             self._container.clear()
         self._dispose(values)
 

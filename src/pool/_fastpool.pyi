@@ -5,6 +5,7 @@ Times are in seconds, None waits for ever; sizes are in bytes.
 
 import queue
 import socket
+import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
 
@@ -12,7 +13,7 @@ from ._collections import HTTPHeaderDict
 from ._limits import Limits
 
 _T = typing.TypeVar("_T")
-_Buffer = typing.Union[bytes, bytearray, memoryview]
+_Buffer = bytes | bytearray | memoryview
 
 # Values of Wire.prepare(length=): who frames the body.
 BY_CALLER: int
@@ -31,9 +32,7 @@ def bind_classes(
 ) -> None:
     """How `ResponseHead.headers` and `original_response` make their results."""
 
-def parse_head(
-    data: _Buffer, *, method: str = "GET", limits: Limits | None = None
-) -> ResponseHead:
+def parse_head(data: _Buffer, *, method: str = "GET", limits: Limits | None = None) -> ResponseHead:
     """Parse one response head by the rules of the wire.
 
     None when it is not complete (not in the type: callers read up to the empty line).
@@ -46,16 +45,30 @@ def parse_chunk_size(line: bytes) -> int:
 def has_any(names: dict[str, typing.Any], wanted: tuple[str, ...]) -> bool:
     """Whether one of `wanted` is a key of `names`."""
 
-def is_quiet(fd: int) -> bool:
-    """Whether a connected socket has nothing to read and was not closed by its peer."""
-
 class TypeSnapshot:
     """Remembers what was found out about up to four types, as long as nobody modifies them."""
 
     verdict: typing.Any
-    def __init__(self, types: tuple[type, ...], verdict: typing.Any) -> None: ...
+    def __init__(
+        self,
+        types: tuple[type, ...],
+        verdict: typing.Any,
+        functions: tuple[types.FunctionType, ...] = (),
+    ) -> None: ...
     def holds(self) -> bool:
         """True while no type, and no base of one, was modified."""
+
+class Guard:
+    """Decides per request whether a connection may take the compiled exchange."""
+
+    def __init__(
+        self,
+        examine_connection: Callable[[type], TypeSnapshot],
+        examine_socket: Callable[[type], TypeSnapshot],
+        hooks: tuple[str, ...],
+    ) -> None: ...
+    def transport_of(self, conn: typing.Any) -> bool | None:
+        """The verdict on its socket, or None; connects what is not yet connected."""
 
 class ResponseHead:
     """One parsed response head; `body` is its complete body, or None when it must be read."""
@@ -72,6 +85,16 @@ class ResponseHead:
     method: str | None
     @property
     def reason(self) -> str: ...
+    @property
+    def version_string(self) -> str: ...
+    @property
+    def has_body(self) -> bool: ...
+    @property
+    def body_size(self) -> int: ...
+    @property
+    def length_remaining(self) -> int | None: ...
+    @property
+    def from_wire(self) -> bool: ...
     @property
     def raw_head(self) -> bytes: ...
     def items(self) -> list[tuple[str, str]]:
@@ -90,6 +113,9 @@ class Wire:
     @property
     def reusable(self) -> bool:
         """May this connection carry another request?"""
+
+    def is_idle(self, sock: socket.socket) -> bool:
+        """Whether it is reusable and the peer has neither sent anything nor closed."""
 
     @property
     def failed_in_send(self) -> bool: ...
@@ -184,7 +210,9 @@ class SlotPool:
     @property
     def puts(self) -> int: ...
 
-def _slot_stress(threads: int, operations: int, *args: typing.Any, **kw: typing.Any) -> dict[str, int]: ...
+def _slot_stress(
+    threads: int, operations: int, *args: typing.Any, **kw: typing.Any
+) -> dict[str, int]: ...
 def _slot_states(pool: SlotPool) -> dict[str, typing.Any]: ...
 def _bench_head(data: bytes, rounds: int) -> int: ...
 def _parse_head_prefix(data: bytes, steps: Iterable[int]) -> tuple[list[int], int, int]: ...

@@ -99,6 +99,29 @@ class lazy(typing.Generic[_T]):
         return value
 
 
+class _FromHead:
+    """An attribute that a response of the core takes from its head, kept at its first look."""
+
+    def __init__(self, default: typing.Any, name: str) -> None:
+        self._default = default
+        self._source = name
+        self._name = name
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, instance: typing.Any, owner: type) -> typing.Any:
+        if instance is None or instance._head is None:
+            return self._default
+        value = instance.__dict__[self._name] = getattr(instance._head, self._source)
+        return value
+
+
+def from_head(default: typing.Any, name: str) -> typing.Any:
+    """`default`, or the attribute `name` of the head of a response that has one."""
+    return _FromHead(default, name)
+
+
 class IOMethods:
     """The methods of io.IOBase in terms of `read` and `close`, without its finaliser."""
 

@@ -16,8 +16,8 @@ import typing
 import weakref
 
 from . import _fastpool
-from ._base_connection import _ResponseOptions
 from ._collections import HTTPHeaderDict
+from ._fastpool import BY_CALLER
 from ._io import lazy
 from ._version import __version__
 from .exceptions import ProtocolError
@@ -32,7 +32,6 @@ if typing.TYPE_CHECKING:
 _USER_AGENT = f"python-urllib3/{__version__}".encode()
 _READ_STEP = 1 << 20  # bytes
 _EMPTY_LINES = (b"\r\n", b"\n", b"")
-_VERSION_STRINGS = {10: "HTTP/1.0", 11: "HTTP/1.1"}
 
 # --- the guard -----------------------------------------------------------------------------
 
@@ -72,9 +71,8 @@ def _own_names(cls: type, names: tuple[str, ...]) -> dict[str, object]:
 def _comes_from(module: types.ModuleType, function: object) -> bool:
     """Whether a function's code stands in the file of `module`: a hook's does not."""
     # No other type: a wrapper of wrapt's shows the code of what it wraps.
-    return (
-        type(function) is types.FunctionType
-        and function.__code__.co_filename == _source_of(module)
+    return type(function) is types.FunctionType and function.__code__.co_filename == _source_of(
+        module
     )
 
 
@@ -114,6 +112,8 @@ class _Stock:
 
     def is_stock(self, cls: type) -> bool:
         """Whether connections of this class send and receive as we and http.client wrote it."""
+        if any(function.__code__ is not code for function, code in _HTTP_CLIENT_CODE):
+            return False
         if self.hooked_before or not all(
             _are_same(_own_names(cls, tuple(own)), own) for cls, own in self.inherited
         ):
@@ -140,9 +140,16 @@ _HTTP_CLIENT_HOOKS: tuple[tuple[type, tuple[str, ...]], ...] = (
 )
 
 
+# As it was when we were imported: agents that rewrite bytecode exchange it in place.
+_HTTP_CLIENT_CODE = tuple(
+    (function, function.__code__)
+    for cls, names in _HTTP_CLIENT_HOOKS
+    for function in (vars(cls).get(name) for name in names)
+    if isinstance(function, types.FunctionType)
+)
+
+
 _stock: _Stock | None = None
-_connection_types: dict[type, _fastpool.TypeSnapshot] = {}
-_socket_types: dict[type, _fastpool.TypeSnapshot] = {}
 
 
 def _examine_connection(cls: type) -> _fastpool.TypeSnapshot:
@@ -150,12 +157,11 @@ def _examine_connection(cls: type) -> _fastpool.TypeSnapshot:
     if _stock is None:
         _stock = _Stock()
     verdict = _stock.is_stock(cls)
-    snapshot = _fastpool.TypeSnapshot((cls, ServerResponse, HTTPResponse), verdict)
-    _connection_types[cls] = snapshot
-    return snapshot
+    functions = tuple(function for function, _ in _HTTP_CLIENT_CODE)
+    return _fastpool.TypeSnapshot((cls, ServerResponse, HTTPResponse), verdict, functions)
 
 
-def _socket_class() -> type:
+def _socket_class() -> type[typing.Any]:
     """What makes sockets now; others may have put a function in its place."""
     made_by: object = socket.socket
     return made_by if isinstance(made_by, type) else _socket.socket
@@ -169,9 +175,7 @@ def _examine_socket(cls: type) -> _fastpool.TypeSnapshot:
             verdict = DIRECT
         elif _is_stock_tls(cls):
             verdict = OBJECT
-    snapshot = _fastpool.TypeSnapshot((cls,), verdict)
-    _socket_types[cls] = snapshot
-    return snapshot
+    return _fastpool.TypeSnapshot((cls,), verdict)
 
 
 def _is_stock_tls(cls: type) -> bool:
@@ -185,34 +189,10 @@ def _is_stock_tls(cls: type) -> bool:
     )
 
 
-def is_unhooked(conn: HTTPConnection) -> bool:
-    """Whether nobody could tell that http.client's methods are not called.
-
-    Somebody could when a method was overridden, patched or set on the instance, and when
-    http.client is to print what it does.
-    """
-    cls = type(conn)
-    snapshot = _connection_types.get(cls)
-    if snapshot is None or not snapshot.holds():
-        snapshot = _examine_connection(cls)
-    return snapshot.verdict and not _fastpool.has_any(conn.__dict__, _INSTANCE_HOOKS)
-
-
-def transport_of(conn: HTTPConnection) -> bool | None:
-    """How the core may use this connection: DIRECT, OBJECT, or None for not at all.
-
-    Not at all when it is hooked, or when its socket is not CPython's own.  Connects an
-    unhooked connection that is not yet connected.
-    """
-    if not is_unhooked(conn):
-        return None
-    if conn.sock is None:
-        conn.connect()
-    kind = type(conn.sock)
-    snapshot = _socket_types.get(kind)
-    if snapshot is None or not snapshot.holds():
-        snapshot = _examine_socket(kind)
-    return typing.cast("bool | None", snapshot.verdict)
+# How the core may use a connection: DIRECT, OBJECT, or None for not at all.  Not at all when a
+# method was overridden, patched or set on the instance, when http.client is to print what it
+# does, or when the socket is not CPython's own.  Connects an unhooked connection if need be.
+transport_of = _fastpool.Guard(_examine_connection, _examine_socket, _INSTANCE_HOOKS).transport_of
 
 
 # --- the exchange --------------------------------------------------------------------------
@@ -224,27 +204,28 @@ def exchange(
     body: _TYPE_BODY | None,
     headers: typing.Mapping[str, str] | None,
     chunked: bool,
-    options: _ResponseOptions,
+    options: tuple[str, str, bool, bool, bool],
     read_timeout: float | None,
 ) -> HTTPResponse:
     """Send a request over a connected, unhooked connection and return its response.
 
-    Raises what request() and getresponse() would; timeouts are in seconds without progress.
+    `options` are the fields of _ResponseOptions.  Raises what request() and getresponse()
+    would; timeouts are in seconds without progress.
     """
+    method, target, preload, _, _ = options
     sock = conn.sock
     wire = conn._wire
     if wire is None:
         conn._wire = wire = _fastpool.Wire(_USER_AGENT, conn.limits)
-    method, target = options.request_method, options.request_url
+        conn._host_bytes = _own_host(conn)
     rest = None
     if body is None and not chunked:
-        length = _fastpool.BY_CALLER if method in _NO_BODY_EXPECTED else 0
+        length = BY_CALLER if method in _NO_BODY_EXPECTED else 0
         wire.prepare(method, target, headers, host_field(conn, target), length)
     else:
         rest = _send_body(conn, wire, direct, (method, target, headers, chunked), body)
     if conn._defer_redirect_body:
         wire.defer_redirect_body()
-    preload = options.preload_content
     try:
         head = wire.exchange(sock, direct, conn.timeout, read_timeout, rest, preload)
     except Exception as e:
@@ -272,14 +253,10 @@ _NO_BODY_EXPECTED = frozenset({"GET", "HEAD", "DELETE", "TRACE", "OPTIONS", "CON
 
 def host_field(conn: HTTPConnection, target: str) -> bytes:
     """Value of the Host field (RFC 9112 3.2): of the target when it is absolute, else ours."""
-    if target.startswith("http"):
+    if target[:4] == "http":
         host = target.partition("://")[2].partition("/")[0].partition("?")[0]
         if host:
             return host.rpartition("@")[2].encode("ascii")
-    key = (conn._dns_host, conn.port, conn._tunnel_host, conn._tunnel_port)
-    if conn._host_key != key:
-        conn._host_key = key
-        conn._host_bytes = _own_host(conn)
     return conn._host_bytes
 
 
@@ -336,36 +313,41 @@ def _send_body(
 
 
 def _response_from(
-    head: _fastpool.ResponseHead, conn: HTTPConnection, options: _ResponseOptions
+    head: _fastpool.ResponseHead, conn: HTTPConnection, options: tuple[str, str, bool, bool, bool]
 ) -> HTTPResponse:
+    _, url, preload, decode, enforce_length = options
     response = HTTPResponse.__new__(HTTPResponse)
     response._head = head
     response.status = head.status
-    response.version = head.version
-    response.version_string = _VERSION_STRINGS[head.version]
-    response.reason = head.reason
-    response._strict_end = True
-    response._request_url = options.request_url
-    if head.chunked:
-        response.chunked = True
-    if not options.decode_content:
+    response._request_url = url
+    if not decode:
         response.decode_content = False
-    if not options.enforce_content_length:
+    if not enforce_length:
         response.enforce_content_length = False
-    response.length_remaining = head.length
     if head.defects:
         original = response._original_response
-        conn._log_odd_headers(typing.cast(ServerResponse, original), options.request_url)
-    if head.body is not None and head.reader is None:
-        response._set_body(head.body, head.encoded)
+        conn._log_odd_headers(typing.cast(ServerResponse, original), url)
+    body = head.body
+    if body is not None and head.reader is None:
+        if not head.encoded:
+            response._body = body
+        elif _is_followed(response, conn):
+            response._redirect_deferred = True  # never decoded, if it is followed
+        else:
+            response._set_body(body)
         return response
     response._sock_shutdown = conn.sock.shutdown
-    if options.preload_content:
-        if head.get("location") is None:
-            response._body = response.read(decode_content=options.decode_content)
-        else:
+    if preload:
+        if _is_followed(response, conn):
             response._redirect_deferred = True
+        else:
+            response._body = response.read(decode_content=decode)
     return response
+
+
+def _is_followed(response: HTTPResponse, conn: HTTPConnection) -> bool:
+    """Whether the response is a redirect on the way to somewhere else, and no answer."""
+    return bool(conn._defer_redirect_body and response.get_redirect_location())
 
 
 # --- the response that http.client's users see -----------------------------------------------
@@ -589,6 +571,8 @@ class ServerResponse(http.client.HTTPResponse):
 
     def _follow(self, reader: _fastpool.BodyReader) -> None:
         """Keep http.client's attributes in step with the core's reader."""
+        if self.chunked:
+            self.chunk_left = reader.chunk_left
         if reader.closed:
             self.length = 0 if self.length is not None else None
             if self.fp is not None:
@@ -613,7 +597,6 @@ class ServerResponse(http.client.HTTPResponse):
             length: int = reader.next_chunk_length()
         finally:
             self._follow(reader)
-        self.chunk_left = length or None
         return length
 
     def _safe_read(self, amt: int) -> bytes:

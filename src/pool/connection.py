@@ -25,7 +25,7 @@ from http.client import HTTPException as HTTPException
 from http.client import ResponseNotReady
 from socket import timeout as SocketTimeout
 
-from . import _fastpool, _wire
+from . import _fastpool
 from ._base_connection import _TYPE_BODY
 from ._base_connection import ProxyConfig as ProxyConfig
 from ._base_connection import _ResponseOptions as _ResponseOptions
@@ -131,8 +131,7 @@ class HTTPConnection(_HTTPConnection):
     _defer_redirect_body: bool = False
     # Buffers and state of the compiled exchange on the present socket; None before the first.
     _wire: _fastpool.Wire | None = None
-    # The Host field, and what it was made of.
-    _host_key: tuple[typing.Any, ...] | None = None
+    # The Host field of requests on the present socket.
     _host_bytes: bytes = b""
 
     response_class = ServerResponse
@@ -318,8 +317,8 @@ class HTTPConnection(_HTTPConnection):
     def is_connected(self) -> bool:
         if self.sock is None:
             return False
-        if self._wire is not None and _wire.transport_of(self) is not None:
-            return self._wire.reusable and _fastpool.is_quiet(self.sock.fileno())
+        if self._wire is not None:
+            return self._wire.is_idle(self.sock)
         # Between two exchanges a server has nothing to say: bytes mean FIN or worse.
         return not wait_for_read(self.sock, timeout=0.0)
 
@@ -371,10 +370,10 @@ class HTTPConnection(_HTTPConnection):
     ) -> None:
         """Start a request; ValueError when `method` is not a token."""
         bad = _CONTAINS_CONTROL_CHAR_RE.search(method)
-        if bad:
+        if bad or not method:
             raise ValueError(
                 f"Method cannot contain non-token characters {method!r} "
-                f"(found at least {bad.group()!r})"
+                f"(found at least {bad.group() if bad else ''!r})"
             )
         return super().putrequest(
             method, url, skip_host=skip_host, skip_accept_encoding=skip_accept_encoding
@@ -390,8 +389,9 @@ class HTTPConnection(_HTTPConnection):
             else:  # callers send bytes and ints too
                 bad = isinstance(value, bytes) and _FORBIDDEN_IN_VALUE_BYTES.search(value)
             if bad:
-                raw = value.encode("latin-1", "replace") if isinstance(value, str) else value
-                raise ValueError(f"Invalid header value {raw!r}")
+                raise _invalid_field("value", value)
+        if header[-1:] in (" ", b" "):
+            raise _invalid_field("name", header)
         if not skip:
             super().putheader(header, *values)
         elif to_str(header.lower()) not in SKIPPABLE_HEADERS:
@@ -553,7 +553,8 @@ class HTTPConnection(_HTTPConnection):
         """http.client's getresponse(), with what a response of ours has to know."""
         if self.limits is not None and self.response_class is ServerResponse:
             # Looked up by http.client; on the instance for the length of the call only.
-            self.response_class = functools.partial(ServerResponse.within, self.limits)  # type: ignore[assignment]
+            within: typing.Any = functools.partial(ServerResponse.within, self.limits)
+            self.response_class = within
         try:
             raw = super().getresponse()
         finally:
@@ -585,6 +586,18 @@ class HTTPConnection(_HTTPConnection):
             and not raw.isclosed()
             and "location" in headers
         )
+
+
+def _invalid_field(part: str, text: typing.Any) -> ValueError:
+    """http.client's error for a field that cannot be sent; the core raises the same."""
+    raw = text.encode("latin-1", "replace") if isinstance(text, str) else text
+    error = ValueError(f"Invalid header {part} {raw!r}")
+    error.hint = (  # type: ignore[attr-defined]
+        "A field value must not contain CR, LF or NUL: remove them, or encode the value."
+        if part == "value"
+        else "A field name is visible ASCII without a colon, and does not end with a blank."
+    )
+    return error
 
 
 def _read_header_lines(fp: typing.Any) -> list[bytes]:
@@ -780,9 +793,7 @@ class HTTPSConnection(HTTPConnection):
 
     def _report_progress(self, event: str, h2: bool | None) -> None:
         if self._connect_callback is not None:
-            self._connect_callback(
-                event, thread_id=threading.get_ident(), target_supports_http2=h2
-            )
+            self._connect_callback(event, thread_id=threading.get_ident(), target_supports_http2=h2)
 
     def _connect_securely(self) -> None:
         """Leave in `sock` a TLS session with the origin, or with a forwarding proxy."""
@@ -1070,9 +1081,7 @@ if not ssl:
 VerifiedHTTPSConnection = HTTPSConnection
 
 
-def _url_from_connection(
-    conn: HTTPConnection | HTTPSConnection, path: str | None = None
-) -> str:
+def _url_from_connection(conn: HTTPConnection | HTTPSConnection, path: str | None = None) -> str:
     """The URL of `path` on this connection, for logs."""
     scheme = "https" if isinstance(conn, HTTPSConnection) else "http"
     return Url(scheme=scheme, host=conn.host, port=conn.port, path=path).url

@@ -8,6 +8,7 @@ replace them.
 
 from __future__ import annotations
 
+import builtins
 import errno
 import logging
 import queue
@@ -18,7 +19,7 @@ import weakref
 from socket import timeout as SocketTimeout
 from types import TracebackType
 
-from ._base_connection import _TYPE_BODY, _ResponseOptions
+from ._base_connection import _TYPE_BODY
 from ._collections import HTTPHeaderDict
 from ._fastpool import fork_generation
 from ._request_methods import RequestMethods
@@ -267,7 +268,7 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
                 ) from None
             conn = None
         try:
-            if conn is not None and (_is_foreign(conn) or is_connection_dropped(conn)):
+            if conn is not None and (is_connection_dropped(conn) or _is_foreign(conn)):
                 log.debug("Resetting dropped connection: %s", self.host)
                 conn.close()
             return conn or self._new_conn()
@@ -371,46 +372,37 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
         if clock.total is not None:
             clock = clock.clone()
             clock.start_connect()
-        conn.timeout = Timeout.resolve_default_timeout(clock.connect_timeout)
-        self._make_ready(conn, url)
-        options = _ResponseOptions(
-            method, url, preload_content, decode_content, enforce_content_length
-        )
-        direct = transport_of(typing.cast(HTTPConnection, conn))
+        connect_timeout = clock.connect_timeout
+        if connect_timeout is _DEFAULT_TIMEOUT:
+            connect_timeout = Timeout.resolve_default_timeout(connect_timeout)
+        conn.timeout = connect_timeout
+        if type(self)._validate_conn is not _NO_VALIDATION or "_validate_conn" in self.__dict__:
+            self._make_ready(conn, url)
+        options = (method, url, preload_content, decode_content, enforce_content_length)
+        direct = transport_of(conn)
         if direct is None:
             response = self._exchange_by_methods(conn, body, headers, chunked, options, clock)
+            response.retries = retries
         else:
-            response = self._exchange_in_core(
-                conn, direct, body, headers, chunked, options, clock
-            )
-        response.retries = retries
+            read_timeout = clock.read_timeout
+            if read_timeout == 0:
+                self._raise_timeout(builtins.TimeoutError(), url, read_timeout)
+            try:
+                core: typing.Any = conn
+                response = exchange(core, direct, body, headers, chunked, options, read_timeout)
+            except (BaseSSLError, OSError) as e:
+                if not conn._wire.failed_in_send:  # type: ignore[attr-defined]
+                    self._raise_timeout(err=e, url=url, timeout_value=read_timeout)
+                raise
+            if retries is not None and retries.history:
+                response.retries = retries
+            else:
+                response._retries = retries
         response._connection = response_conn  # type: ignore[attr-defined]
         response._pool = self  # type: ignore[attr-defined]
         if log.isEnabledFor(logging.DEBUG):
             self._log_exchange(method, url, response)
         return response
-
-    def _exchange_in_core(
-        self,
-        conn: typing.Any,
-        direct: bool,
-        body: _TYPE_BODY | None,
-        headers: typing.Mapping[str, str] | None,
-        chunked: bool,
-        options: _ResponseOptions,
-        clock: Timeout,
-    ) -> BaseHTTPResponse:
-        """Send and receive without a call of http.client; nobody has hooked this connection."""
-        read_timeout = clock.read_timeout
-        url = options.request_url
-        if read_timeout == 0:
-            raise ReadTimeoutError(self, url, f"Read timed out. (read timeout={read_timeout})")
-        try:
-            return exchange(conn, direct, body, headers, chunked, options, read_timeout)
-        except (BaseSSLError, OSError) as e:
-            if not conn._wire.failed_in_send:
-                self._raise_timeout(err=e, url=url, timeout_value=read_timeout)
-            raise
 
     def _exchange_by_methods(
         self,
@@ -418,25 +410,26 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
         body: _TYPE_BODY | None,
         headers: typing.Mapping[str, str] | None,
         chunked: bool,
-        options: _ResponseOptions,
+        options: tuple[str, str, bool, bool, bool],
         clock: Timeout,
     ) -> BaseHTTPResponse:
         """The same steps through request() and getresponse(), which may be anybody's."""
+        method, url, preload_content, decode_content, enforce_content_length = options
         try:
             conn.request(
-                options.request_method,
-                options.request_url,
+                method,
+                url,
                 body=body,
                 headers=headers,
                 chunked=chunked,
-                preload_content=options.preload_content,
-                decode_content=options.decode_content,
-                enforce_content_length=options.enforce_content_length,
+                preload_content=preload_content,
+                decode_content=decode_content,
+                enforce_content_length=enforce_content_length,
             )
         except OSError as e:
             if not isinstance(e, BrokenPipeError) and e.errno not in _SEND_ERRNOS_WITH_ANSWER:
                 raise
-        return self._receive(conn, options.request_url, clock.read_timeout)
+        return self._receive(conn, url, clock.read_timeout)
 
     def _make_ready(self, conn: BaseHTTPConnection, url: str) -> None:
         """Run `_validate_conn`, which connects, and name its errors as ours."""
@@ -460,9 +453,7 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
             # Zero would make the socket non-blocking, and http.client read that as an
             # empty status line.
             if read_timeout == 0:
-                raise ReadTimeoutError(
-                    self, url, f"Read timed out. (read timeout={read_timeout})"
-                )
+                raise ReadTimeoutError(self, url, f"Read timed out. (read timeout={read_timeout})")
             conn.timeout = read_timeout
         try:
             return conn.getresponse()
@@ -530,26 +521,51 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
         """
         follows = redirect or response_kw.pop(_DEFER_REDIRECT, False)
         url, scheme = (url, None) if follows is _CLEAN else _request_target(url)
-        if not isinstance(retries, Retry):
-            retries = self._retries_of(retries, redirect)
-        if release_conn is None:
-            release_conn = preload_content
+        retries = self._retries_of(retries, redirect)
+        release_conn = preload_content if release_conn is None else release_conn
         if assert_same_host and not self.is_same_host(url):
             raise HostChangedError(self, url, retries)
-        tunnel = self._needs_tunnel(scheme)
+        tunnel = self.proxy is not None and self._needs_tunnel(scheme)
         headers = self._headers_to_send(headers, tunnel)
         if body is not None:
             body_pos = set_file_position(body, body_pos)
-        exchange = {"timeout": self._clock(timeout), "body": body, "headers": headers}
-        exchange.update(chunked=chunked, retries=retries, **response_kw)
-        exchange.update(preload_content=preload_content, decode_content=decode_content)
-        plan = (pool_timeout, release_conn, body_pos, tunnel, follows)
-        response, failure = self._attempt(method, url, exchange, plan)
-        location: typing.Any = None
+        clock = self._clock(timeout)
+        conn = response = location = typing.cast(typing.Any, None)
+        try:
+            conn = self._get_conn(timeout=pool_timeout)
+            if tunnel and conn.is_closed:
+                conn.timeout = clock.connect_timeout  # type: ignore[assignment]
+                self._open_tunnel(conn)
+            conn._defer_redirect_body = follows  # type: ignore[attr-defined]
+            response = self._make_request(
+                conn,
+                method,
+                url,
+                timeout=clock,
+                body=body,
+                headers=headers,
+                chunked=chunked,
+                retries=retries,
+                response_conn=None if release_conn else conn,
+                preload_content=preload_content,
+                decode_content=decode_content,
+                **response_kw,
+            )
+        except EmptyPoolError:
+            raise
+        except _CONNECTION_ERRORS as e:
+            one_shot = _is_one_shot(body, body_pos)
+            failure = self._count_failure(e, conn, (method, url, retries, one_shot))
+        except BaseException:
+            self._discard(conn)
+            raise
+        else:
+            if release_conn:
+                self._take_back(conn, response, follows)
         if response is not None:
             location = redirect and response.get_redirect_location()
             if not location and not _may_retry_status(retries, method, response):
-                return typing.cast(BaseHTTPResponse, response)
+                return response  # type: ignore[no-any-return]
 
         again = {"redirect": redirect, "assert_same_host": assert_same_host, **response_kw}
         again.update(timeout=timeout, pool_timeout=pool_timeout, release_conn=release_conn)
@@ -557,10 +573,9 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
         again.update(chunked=chunked, body_pos=body_pos)
         if follows and not redirect:
             again[_DEFER_REDIRECT] = follows
-        if response is None:
-            retries = self._log_retry(failure, url)
-            return self.urlopen(method, url, body, headers, retries, **again)
         call = (method, url, body, headers, retries)
+        if response is None:
+            return self._retry_failure(failure, call, again)
         if location:
             return self._redirect(response, location, call, again)
         return self._retry_status(response, call, again)
@@ -588,44 +603,28 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
                 headers.update(self.proxy_headers)
         return headers
 
-    def _attempt(
-        self, method: str, url: str, exchange: dict[str, typing.Any], plan: tuple[typing.Any, ...]
-    ) -> tuple[typing.Any, typing.Any]:
-        """Take a connection, run one exchange, give the connection back.
+    def _take_back(self, conn: typing.Any, response: typing.Any, follows: typing.Any) -> None:
+        """Put back a connection, unless its response was left unread to be drained."""
+        if follows and getattr(response, "_redirect_deferred", False) is True:
+            response._connection = conn
+        else:
+            self._put_conn(conn)
 
-        The response and None, or None and a pair: the retries that are left and the error.
-        """
-        pool_timeout, release_conn, body_pos, tunnel, follows = plan
-        conn = None
-        try:
-            conn = self._get_conn(timeout=pool_timeout)
-            conn.timeout = exchange["timeout"].connect_timeout
-            if tunnel and conn.is_closed:
-                self._open_tunnel(conn)
-            # Read by the connection when it has the head of the response.
-            conn._defer_redirect_body = follows  # type: ignore[attr-defined]
-            response = self._make_request(
-                conn, method, url, response_conn=None if release_conn else conn, **exchange
-            )
-        except EmptyPoolError:
-            raise
-        except _CONNECTION_ERRORS as e:
-            error = _public_error(e, conn)
-            self._discard(conn)
-            retries = exchange["retries"].increment(
-                method, url, error=error, _pool=self, _stacktrace=e.__traceback__
-            )
-            # Attribute of the connection: whether bytes of the body may have left.
-            if _is_one_shot(exchange["body"], body_pos) and _has_sent_body(conn):
-                raise _unrewindable() from e
-            retries.sleep()
-            return None, (retries, e)
-        except BaseException:
-            self._discard(conn)
-            raise
-        if release_conn:
-            self._release(conn, response)
-        return response, None
+    def _count_failure(
+        self, e: Exception, conn: typing.Any, request: tuple[str, str, Retry, bool]
+    ) -> tuple[Retry, Exception]:
+        """Discard the connection that failed; the retries that are left, and the error."""
+        method, url, retries, one_shot = request
+        error = _public_error(e, conn)
+        self._discard(conn)
+        retries = retries.increment(
+            method, url, error=error, _pool=self, _stacktrace=e.__traceback__
+        )
+        # Attribute of the connection: whether bytes of the body may have left.
+        if one_shot and _has_sent_body(conn):
+            raise _unrewindable() from e
+        retries.sleep()
+        return retries, e
 
     def _open_tunnel(self, conn: BaseHTTPConnection) -> None:
         try:
@@ -643,14 +642,14 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
             return  # it gives back its right itself
         self._put_conn(None)
 
-    def _release(self, conn: BaseHTTPConnection, response: BaseHTTPResponse) -> None:
-        """Put back a connection whose response was read, or leave it to the response."""
-        if getattr(response, "_redirect_deferred", False) is True:
-            response._connection = conn  # type: ignore[attr-defined]
-        else:
-            self._put_conn(conn)
-
-    def _log_retry(self, failure: tuple[Retry, Exception], url: str) -> Retry:
+    def _retry_failure(
+        self,
+        failure: tuple[Retry, Exception],
+        call: tuple[typing.Any, ...],
+        again: dict[str, typing.Any],
+    ) -> BaseHTTPResponse:
+        """Repeat a request that failed."""
+        method, url, body, headers, _ = call
         retries, error = failure
         log.warning(
             "Retrying (%r) after connection broken by '%r': %s",
@@ -660,7 +659,7 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
             # pip words this warning anew, and needs the host for it.
             extra={"__urllib3-retry-warning": {"host": self.host}},
         )
-        return retries
+        return self.urlopen(method, url, body, headers, retries, **again)
 
     def _redirect(
         self,
@@ -717,6 +716,7 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
 _DEFER_REDIRECT = "_defer_redirect"
 _CLEAN, _UNKNOWN = "clean", "unknown"
 
+_NO_VALIDATION = HTTPConnectionPool._validate_conn
 _STOCK_GET_CONN = HTTPConnectionPool._get_conn
 _STOCK_URLOPEN = HTTPConnectionPool.urlopen
 _STOCK_IS_RETRY = Retry.is_retry
@@ -743,6 +743,8 @@ def _stock_get_conn(pool: HTTPConnectionPool) -> bool:
 
 def _is_foreign(conn: typing.Any) -> bool:
     """Whether a connection is another process's, or its last response was not read."""
+    if conn.__dict__.get("_wire") is not None:
+        return False  # is_connected, asked before, would have said so
     born = getattr(conn, "_fork_generation", None)
     if isinstance(born, int) and born != fork_generation():
         return True
@@ -862,7 +864,7 @@ def _without_credentials(headers: typing.Any, names: typing.Collection[str]) -> 
 def _preloaded(response: BaseHTTPResponse) -> BaseHTTPResponse:
     """Read the body that was left on the wire for a redirect that is not followed after all."""
     if getattr(response, "_redirect_deferred", False) is True:
-        response.data  # noqa: B018  (reading it stores it)
+        response._keep_redirect_body()  # type: ignore[attr-defined]
     return response
 
 
@@ -944,10 +946,9 @@ class HTTPSConnectionPool(HTTPConnectionPool):
             self.host,
             self.port or "443",
         )
-        if not self.ConnectionCls or self.ConnectionCls is DummyConnection:  # type: ignore[comparison-overlap]
-            raise ImportError(
-                "Can't connect to HTTPS URL because the SSL module is not available."
-            )
+        connection_class: typing.Any = self.ConnectionCls
+        if not connection_class or connection_class is DummyConnection:
+            raise ImportError("Can't connect to HTTPS URL because the SSL module is not available.")
         host: str = self.host
         port = self.port
         if self.proxy is not None and self.proxy.host is not None:
@@ -1019,9 +1020,7 @@ def _normalize_host(host: str | None, scheme: str | None) -> str | None:
     return host
 
 
-def _url_from_pool(
-    pool: HTTPConnectionPool | HTTPSConnectionPool, path: str | None = None
-) -> str:
+def _url_from_pool(pool: HTTPConnectionPool | HTTPSConnectionPool, path: str | None = None) -> str:
     """The URL of `path` in this pool, for logs."""
     return Url(scheme=pool.scheme, host=pool.host, port=pool.port, path=path).url
 

@@ -211,6 +211,11 @@ class LocationValueError(ValueError, HTTPError):
 class LocationParseError(LocationValueError):
     """A URL cannot be parsed; what was refused is in ``location``."""
 
+    hint = (
+        "A URL looks like http://host:port/path?query: the port is 0 to 65535, an IPv6 address "
+        "stands in brackets, and other characters in the host are percent-encoded."
+    )
+
     def __init__(self, location: str) -> None:
         super().__init__(f"Failed to parse: {location}")
         self.location = location

@@ -16,6 +16,7 @@ from urllib.parse import urljoin
 
 from ._collections import HTTPHeaderDict as HTTPHeaderDict
 from ._collections import RecentlyUsedContainer
+from ._fastpool import TypeSnapshot, has_any
 from ._request_methods import RequestMethods
 from .connection import ProxyConfig
 from .connectionpool import (
@@ -283,9 +284,7 @@ class PoolManager(RequestMethods):
         context["host"] = host
         return context
 
-    def connection_from_context(
-        self, request_context: dict[str, typing.Any]
-    ) -> HTTPConnectionPool:
+    def connection_from_context(self, request_context: dict[str, typing.Any]) -> HTTPConnectionPool:
         """The pool for a context, which has scheme, host, port and the pool's keywords."""
         if "strict" in request_context:
             warnings.warn(
@@ -341,9 +340,7 @@ class PoolManager(RequestMethods):
             parsed.host, port=parsed.port, scheme=parsed.scheme, pool_kwargs=pool_kwargs
         )
 
-    def _merge_pool_kwargs(
-        self, override: dict[str, typing.Any] | None
-    ) -> dict[str, typing.Any]:
+    def _merge_pool_kwargs(self, override: dict[str, typing.Any] | None) -> dict[str, typing.Any]:
         """A copy of the pools' keywords with `override` on top; None there removes one."""
         merged = self.connection_pool_kw.copy()
         for name, value in (override or {}).items():
@@ -357,9 +354,7 @@ class PoolManager(RequestMethods):
         """Whether the whole URL goes into the request line, for a proxy without a tunnel."""
         if self.proxy is None:
             return False
-        return not connection_requires_http_tunnel(
-            self.proxy, self.proxy_config, parsed_url.scheme
-        )
+        return not connection_requires_http_tunnel(self.proxy, self.proxy_config, parsed_url.scheme)
 
     def urlopen(  # type: ignore[override]
         self, method: str, url: str, redirect: bool = True, **kw: typing.Any
@@ -439,9 +434,7 @@ class PoolManager(RequestMethods):
         if forbidden and not pool.is_same_host(location):
             kw["headers"] = _without_credentials(kw["headers"], forbidden)
         try:
-            return typing.cast(
-                Retry, retries.increment(method, url, response=response, _pool=pool)
-            )
+            return typing.cast(Retry, retries.increment(method, url, response=response, _pool=pool))
         except MaxRetryError:
             if retries.raise_on_redirect:
                 response.drain_conn()
@@ -468,19 +461,22 @@ class _Origins:
     __slots__ = ("_keys", "_snapshot")
 
     def __init__(self) -> None:
-        self._keys: dict[str, tuple[typing.Any, PoolKey]] = {}
+        self._keys: dict[str, tuple[str, typing.Any, PoolKey]] = {}
         self._snapshot: dict[str, typing.Any] = {}
 
     def find(self, manager: PoolManager, origin: str) -> HTTPConnectionPool | None:
         known = self._keys.get(origin)
         if known is None or manager.connection_pool_kw != self._snapshot:
             return None
-        make_key, key = known
-        scheme = "https" if origin.startswith("https") else "http"
+        scheme, make_key, key = known
         if manager.key_fn_by_scheme.get(scheme) is not make_key or not _looks_up_plainly(manager):
             return None
+        pools = manager.pools
+        newest = pools._newest if type(pools) is RecentlyUsedContainer else None
+        if newest is not None and newest[0] is key:
+            return newest[1]
         try:
-            return manager.pools[key]
+            return pools[key]
         except KeyError:
             return None
 
@@ -494,12 +490,13 @@ class _Origins:
         if snapshot != self._snapshot or len(self._keys) >= _MAX_ORIGINS:
             self._keys = {}
             self._snapshot = snapshot
-        make_key = manager.key_fn_by_scheme.get(parsed.scheme or "http")
+        scheme = parsed.scheme or "http"
+        make_key = manager.key_fn_by_scheme.get(scheme)
         if make_key is None or parsed.host is None or "strict" in snapshot:
             return
         key = make_key(manager._context(parsed.host, parsed.port, parsed.scheme, None))
         if manager.pools.get(key) is pool:
-            self._keys[origin] = (make_key, key)
+            self._keys[origin] = (scheme, make_key, key)
 
 
 def _copied(value: typing.Any) -> typing.Any:
@@ -515,23 +512,18 @@ _LOOKUP = (
 )
 
 
+_STOCK_LOOKUP = tuple(getattr(PoolManager, name) for name in _LOOKUP)
+_lookups: dict[type, TypeSnapshot] = {}
+
+
 def _looks_up_plainly(manager: PoolManager) -> bool:
     """Whether nobody overrode or replaced how this manager finds its pools."""
     cls = type(manager)
-    own = manager.__dict__
-    return (
-        cls.connection_from_host is _STOCK[0]
-        and cls.connection_from_context is _STOCK[1]
-        and cls.connection_from_pool_key is _STOCK[2]
-        and cls._merge_pool_kwargs is _STOCK[3]
-        and "connection_from_host" not in own
-        and "connection_from_context" not in own
-        and "connection_from_pool_key" not in own
-        and "_merge_pool_kwargs" not in own
-    )
-
-
-_STOCK = tuple(getattr(PoolManager, name) for name in _LOOKUP)
+    snapshot = _lookups.get(cls)
+    if snapshot is None or not snapshot.holds():
+        stock = tuple(getattr(cls, name) for name in _LOOKUP) == _STOCK_LOOKUP
+        snapshot = _lookups[cls] = TypeSnapshot((cls,), stock)
+    return snapshot.verdict and not has_any(manager.__dict__, _LOOKUP)
 
 
 class ProxyManager(PoolManager):

@@ -23,7 +23,7 @@ from ._base_connection import _TYPE_BODY
 from ._collections import HTTPHeaderDict as HTTPHeaderDict
 from ._fastpool import SlotPool
 from ._io import BytesQueueBuffer as BytesQueueBuffer
-from ._io import IOMethods, lazy
+from ._io import IOMethods, from_head, lazy
 from .exceptions import (
     BodyNotHttplibCompatible,
     DecodeError,
@@ -52,6 +52,10 @@ if typing.TYPE_CHECKING:
 
         def get(self, name: str) -> str | None:
             """All lines of the field with this lower-case name, joined by `, `."""
+
+        @property
+        def body(self) -> bytes | None:
+            """The whole body, when it came with the head; not decoded."""
 
         def headers(self) -> HTTPHeaderDict: ...
 
@@ -230,12 +234,12 @@ class BaseHTTPResponse(IOMethods):
     REDIRECT_STATUSES: typing.ClassVar[list[int]] = [301, 302, 303, 307, 308]
 
     status: int = 0
-    version: int = 0
-    version_string: str = "HTTP/?"
-    reason: str | None = None
+    version: int = from_head(0, "version")
+    version_string: str = from_head("HTTP/?", "version_string")
+    reason: str | None = from_head(None, "reason")
     decode_content: bool = True
-    chunked: bool = False
-    length_remaining: int | None = None
+    chunked: bool = from_head(False, "chunked")
+    length_remaining: int | None = from_head(None, "length_remaining")
 
     _head: ResponseHead | None = None
     _request_url: str | None = None
@@ -491,9 +495,7 @@ def _translate(exc: BaseException, response: HTTPResponse) -> HTTPError | None:
 
 def _is_ssl_error(exc: BaseException) -> bool:
     # By name: the module need not be loaded, and a test may have replaced it.
-    return any(
-        cls.__name__ == "SSLError" and cls.__module__ == "ssl" for cls in type(exc).__mro__
-    )
+    return any(cls.__name__ == "SSLError" and cls.__module__ == "ssl" for cls in type(exc).__mro__)
 
 
 class HTTPResponse(BaseHTTPResponse):
@@ -511,11 +513,12 @@ class HTTPResponse(BaseHTTPResponse):
     # Every attribute has a default here, so the core makes a response with `__new__` and
     # assigns what differs.
     #
-    # State, always assigned for a response from the wire: status, version, version_string,
-    # reason, chunked, length_remaining, _head, _strict_end; where it applies: decode_content,
+    # State, always assigned for a response from the wire: status, _head; where it applies:
+    # decode_content,
     # enforce_content_length, _pool, _connection, _sock_shutdown, _request_url, _retries,
     # _body (a preloaded body, see _set_body).
-    # Lazy, made from _head at first look: headers, _original_response, _fp; and
+    # Lazy, made from _head at first look: headers, _original_response, _fp, and whatever says
+    # from_head(); and
     # _decoded_buffer, _decoder.
 
     enforce_content_length: bool = True
@@ -525,16 +528,16 @@ class HTTPResponse(BaseHTTPResponse):
     chunk_left: int | None = None
 
     _body: bytes | None = None
-    _uncached_read_occurred: bool = False
+    _uncached_read_occurred: bool = from_head(False, "has_body")
     # The body of a redirect that a manager follows: left on the wire, to be drained.
     _redirect_deferred: bool = False
-    _fp_bytes_read: int = 0
+    _fp_bytes_read: int = from_head(0, "body_size")
     _pool: HTTPConnectionPool | None = None
     _connection: HTTPConnection | None = None
     _sock_shutdown: typing.Callable[[int], None] | None = None
     # Set for bodies from the wire: a coding without its end marker is an error. Responses
     # built by hand keep what they always got away with.
-    _strict_end: bool = False
+    _strict_end: bool = from_head(False, "from_wire")
     # Bounds of drain_conn() when the pool has no limits of its own.
     _drain_bytes: int = 2**16
     _drain_seconds: float = 0.5
@@ -604,18 +607,25 @@ class HTTPResponse(BaseHTTPResponse):
         if preload_content and not self._body:
             self._body = self.read(decode_content=decode_content)
 
-    def _set_body(self, raw: bytes, encoded: bool = True) -> None:
+    def _set_body(self, raw: bytes) -> None:
         """Take a complete body from the core, as it came over the wire, and decode it."""
-        if encoded:
-            self._init_decoder()
+        self._init_decoder()
         self._fp_bytes_read = len(raw)
         if self.length_remaining is not None:
-            self.length_remaining -= len(raw)
+            self.length_remaining = 0
         if self._decoder is not None and self.decode_content and raw:
             raw = self._decode(raw, True, flush_decoder=True)
             self._check_end()
         self._uncached_read_occurred = True
         self._body = raw
+
+    def _keep_redirect_body(self) -> None:
+        """A redirect that is not followed after all: its body is the caller's answer."""
+        received = None if self._head is None else self._head.body
+        if received is not None and self._body is None:
+            self._set_body(received)
+        else:
+            self._body = self.data
 
     def __del__(self) -> None:
         # As io.IOBase did: a response that is dropped unread takes its connection with it.

@@ -907,6 +907,16 @@ def test_length_remaining(
 class Head:
     """The least that a head from the core has to offer."""
 
+    body = None
+    has_body = False
+    body_size = 0
+    length_remaining = None
+    version = 11
+    version_string = "HTTP/1.1"
+    reason = "OK"
+    chunked = False
+    from_wire = True
+
     def __init__(self, module: Module, **fields: str) -> None:
         self._module = module
         self._fields = {name.replace("_", "-"): value for name, value in fields.items()}

@@ -138,10 +138,9 @@ def test_both_paths_send_the_same_bytes(recorder, name):
 
 
 def test_both_paths_send_the_same_host_for_ipv6():
-    conn = HTTPConnection("::1", 8080)
-    assert _wire.host_field(conn, "/") == b"[::1]:8080"
-    assert _wire.host_field(HTTPConnection("example.org", 80), "/") == b"example.org"
-    assert _wire.host_field(HTTPConnection("b\xfccher.example"), "/") == b"xn--bcher-kva.example"
+    assert _wire._own_host(HTTPConnection("::1", 8080)) == b"[::1]:8080"
+    assert _wire._own_host(HTTPConnection("example.org", 80)) == b"example.org"
+    assert _wire._own_host(HTTPConnection("b\xfccher.example")) == b"xn--bcher-kva.example"
 
 
 @pytest.mark.parametrize(

@@ -124,23 +124,27 @@ class Session:
 
 
 def timed_pools(session: Session) -> dict[str, Any]:
-    """Return pool classes whose connections tell the session's clock how long they connect."""
+    """Return pool classes that tell the session's clock how long their connections connect.
+
+    The connections' own classes stay as they are: an overridden connect() would keep them from
+    the compiled exchange.
+    """
     from pool.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
     def timed(pool_class: type[HTTPConnectionPool]) -> type[HTTPConnectionPool]:
-        connection_class: Any = pool_class.ConnectionCls
+        class TimedPool(pool_class):  # type: ignore[valid-type, misc]
+            def _validate_conn(self, conn: Any) -> None:
+                if conn.is_closed:
+                    start = time.perf_counter()
+                    try:
+                        conn.connect()
+                    finally:
+                        session.clock.connections += 1
+                        session.clock.connecting += time.perf_counter() - start
+                super()._validate_conn(conn)
 
-        class TimedConnection(connection_class):  # type: ignore[misc]
-            def connect(self) -> None:
-                start = time.perf_counter()
-                try:
-                    super().connect()
-                finally:
-                    session.clock.connections += 1
-                    session.clock.connecting += time.perf_counter() - start
-
-        TimedConnection.__name__ = connection_class.__name__  # error texts contain it
-        return type(pool_class.__name__, (pool_class,), {"ConnectionCls": TimedConnection})
+        TimedPool.__name__ = pool_class.__name__  # error texts contain it
+        return TimedPool
 
     return {"http": timed(HTTPConnectionPool), "https": timed(HTTPSConnectionPool)}
 

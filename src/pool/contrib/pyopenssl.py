@@ -282,7 +282,9 @@ class WrappedSocket:
         if binary_form:
             return crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate)
         return {
-            "subject": ((("commonName", _get_common_name(certificate)),),),  # type: ignore[dict-item]
+            "subject": (  # type: ignore[dict-item]
+                (("commonName", _get_common_name(certificate)),),
+            ),
             "subjectAltName": get_subj_alt_name(certificate),
         }
 

@@ -174,7 +174,9 @@ class HTTP2Connection(HTTPSConnection):
         with self._h2_conn as conn:
             self._h2_stream = conn.get_next_available_stream_id()
 
-    def putheader(self, header: str | bytes, *values: str | bytes) -> None:  # type: ignore[override]
+    def putheader(  # type: ignore[override]
+        self, header: str | bytes, *values: str | bytes
+    ) -> None:
         """Add a header line per value.
 
         :raises ValueError: RFC 9113 8.2.1 forbids the name or a value.

@@ -271,7 +271,8 @@ def _unquote(text: str) -> str:
 def _refused(what: str, rule: str, hint: str | None = None) -> LocationParseError:
     error = LocationParseError(what)
     error.rule = rule
-    error.hint = hint
+    if hint is not None:
+        error.hint = hint
     return error
 
 

@@ -1,0 +1,99 @@
+# Layer 5: what Wire and BodyReader borrow from Python for the length of a call: the socket,
+# pinned; http.client's limits; the details that an exception shows.  Owns the one binding of
+# http.client's namespace.  Calls errors and answer.
+
+from cpython.object cimport PyObject
+
+cdef extern from "Python.h":
+    int _PyBytes_Resize(PyObject **bytes, Py_ssize_t newsize) except -1
+    PyObject *FP_NewBytes "PyBytes_FromStringAndSize"(const char *v, Py_ssize_t len) except NULL
+    void Py_DECREF_raw "Py_DECREF"(PyObject *o)
+
+cdef enum:
+    FIRST_READ = 1048576    # bytes allocated at most before anything of a body has arrived
+
+cdef dict http_client_names = None  # http.client's namespace, for _MAXLINE and _MAXHEADERS
+cdef object default_max_headers = None
+cdef object default_max_line = None
+
+
+cdef int64_t nanoseconds(object seconds) except? -2:
+    """Seconds as the core counts; None waits for ever (-1)."""
+    if seconds is None:
+        return -1
+    cdef double s = seconds
+    return <int64_t> (s * 1e9) if s < 9e9 else -1
+
+
+cdef int pin(object sock) except -1:
+    """Keep the descriptor open: socket.close() waits until the count is back at zero."""
+    sock._io_refs += 1
+    return 0
+
+
+cdef int unpin(object sock) except -1:
+    if sock._closed:
+        sock._decref_socketios()
+    else:
+        sock._io_refs -= 1
+    return 0
+
+
+cdef int bind_http_client() except -1:
+    global http_client_names, default_max_headers, default_max_line
+    if http_client_names is None:
+        module = py_http_client()
+        default_max_headers = module._MAXHEADERS
+        default_max_line = module._MAXLINE
+        http_client_names = module.__dict__
+    return 0
+
+
+cdef int read_limits(Limits *limits, const Limits *bounds) except -1:
+    """The connection's limits; http.client's globals win when a program changed them."""
+    limits[0] = bounds[0]
+    value = http_client_names["_MAXHEADERS"]
+    if value is not default_max_headers:
+        limits.header_lines = min(value, 10_000_000)
+        limits.section = max(limits.section, 256 * limits.header_lines)
+    value = http_client_names["_MAXLINE"]
+    if value is not default_max_line:
+        limits.line = min(value, 1 << 30)
+        limits.section = max(limits.section, limits.line)
+    return 0
+
+
+class FaultyBody:
+    """What InvalidChunkLength asks a response for, when there is no response object yet."""
+
+    length_remaining = None
+
+    def __init__(self, received):
+        self.received = received
+
+    def tell(self):
+        return self.received
+
+
+cdef bytes faulty_line(const Exchange *x):
+    """The line at inp.start, as far as an exception shows it."""
+    cdef size_t i = x.inp.start
+    while i < x.inp.end and i < x.inp.start + 200 and x.inp.data[i] != 10:
+        i += 1
+    return PyBytes_FromStringAndSize(x.inp.data + x.inp.start, i - x.inp.start).rstrip(b"\r")
+
+
+cdef int wire_fail(Exchange *x, int status) except -1:
+    """Raise the exception for a fault of an exchange whose body, if any, is gathered in inp."""
+    detail = None
+    if status == ST_BAD_STATUS_LINE or status == ST_BAD_LENGTH:
+        detail = answer_detail(status, x, x.inp.data + x.inp.start, buf_size(&x.inp))
+    elif status == ST_TRUNCATED_BODY:
+        detail = (
+            PyBytes_FromStringAndSize(x.inp.data + x.body_start, x.gathered - x.body_start),
+            x.body.left if x.body.framing == FRAME_LENGTH else None,
+        )
+    elif status == ST_BAD_CHUNK_SIZE:
+        detail = (FaultyBody(x.gathered - x.body_start), faulty_line(x))
+    check(status, x, detail)
+    return 0
