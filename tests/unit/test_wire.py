@@ -196,7 +196,8 @@ def test_body_in_pieces(pair, timeout):
     ours, theirs = pair
     ours.settimeout(timeout)
     wire = begin()
-    reply = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n"
+    coded = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    reply = coded + b"5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n"
 
     def drip():
         for i in range(len(reply)):
