@@ -67,6 +67,9 @@ class RequestMethods:
         if body is not None:
             urlopen_kw["body"] = body
         if method in self._encode_url_methods:
+            if not fields and type(self).request_encode_url is _REQUEST_ENCODE_URL:
+                urlopen_kw["headers"] = self.headers if headers is None else headers
+                return self.urlopen(method, url, **urlopen_kw)
             return self.request_encode_url(
                 method,
                 url,
@@ -138,3 +141,7 @@ def _dump_json(value: typing.Any) -> bytes:
     import json
 
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
+
+
+# Unless somebody replaced it there is nothing for it to do without fields.
+_REQUEST_ENCODE_URL = RequestMethods.request_encode_url

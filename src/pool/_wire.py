@@ -38,7 +38,8 @@ _EMPTY_LINES = (b"\r\n", b"\n", b"")
 # Methods of a connection through which others look at, or change, what goes over the wire.
 _CONNECTION_HOOKS = (
     "request", "putrequest", "putheader", "endheaders", "_send_request", "_send_output",
-    "send", "getresponse", "connect", "_tunnel", "close", "__getattribute__", "__setattr__",
+    "send", "getresponse", "connect", "_tunnel", "close", "is_connected", "__getattribute__",
+    "__setattr__",
 )  # fmt: skip
 _RESPONSE_HOOKS = (
     "__init__", "begin", "_read_status", "read", "read1", "readinto", "close", "getheader",
@@ -96,7 +97,7 @@ class _Stock:
                 name: value
                 for name, value in _stock_names(base, _CONNECTION_HOOKS).items()
                 # Hooked before we looked: left out, so never taken for stock.
-                if type(value) is types.WrapperDescriptorType
+                if type(value) in (types.WrapperDescriptorType, property)
                 or any(_comes_from(module, value) for module in home)
             }
             for base in self.bases

@@ -268,7 +268,7 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
                 ) from None
             conn = None
         try:
-            if conn is not None and (is_connection_dropped(conn) or _is_foreign(conn)):
+            if conn is not None and (_is_dropped(conn) or _is_foreign(conn)):
                 log.debug("Resetting dropped connection: %s", self.host)
                 conn.close()
             return conn or self._new_conn()
@@ -372,7 +372,7 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
         if clock.total is not None:
             clock = clock.clone()
             clock.start_connect()
-        connect_timeout = clock.connect_timeout
+        connect_timeout = clock._connect if clock.total is None else clock.connect_timeout
         if connect_timeout is _DEFAULT_TIMEOUT:
             connect_timeout = Timeout.resolve_default_timeout(connect_timeout)
         conn.timeout = connect_timeout
@@ -384,7 +384,9 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
             response = self._exchange_by_methods(conn, body, headers, chunked, options, clock)
             response.retries = retries
         else:
-            read_timeout = clock.read_timeout
+            read_timeout = clock._read
+            if clock.total is not None or read_timeout is _DEFAULT_TIMEOUT:
+                read_timeout = clock.read_timeout
             if read_timeout == 0:
                 self._raise_timeout(builtins.TimeoutError(), url, read_timeout)
             try:
@@ -561,7 +563,7 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
             raise
         else:
             if release_conn:
-                self._take_back(conn, response, follows)
+                self._take_back(conn, response)
         if response is not None:
             location = redirect and response.get_redirect_location()
             if not location and not _may_retry_status(retries, method, response):
@@ -603,9 +605,9 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
                 headers.update(self.proxy_headers)
         return headers
 
-    def _take_back(self, conn: typing.Any, response: typing.Any, follows: typing.Any) -> None:
+    def _take_back(self, conn: typing.Any, response: typing.Any) -> None:
         """Put back a connection, unless its response was left unread to be drained."""
-        if follows and getattr(response, "_redirect_deferred", False) is True:
+        if getattr(response, "_redirect_deferred", False) is True:
             response._connection = conn
         else:
             self._put_conn(conn)
@@ -741,6 +743,18 @@ def _stock_get_conn(pool: HTTPConnectionPool) -> bool:
     return type(pool)._get_conn is _STOCK_GET_CONN and "_get_conn" not in pool.__dict__
 
 
+_STOCK_IS_DROPPED = is_connection_dropped
+
+
+def _is_dropped(conn: typing.Any) -> bool:
+    """is_connection_dropped() of this moment, straight to the core where that is the same."""
+    if is_connection_dropped is _STOCK_IS_DROPPED:
+        wire = conn.__dict__.get("_wire")
+        if wire is not None:
+            return not wire.is_idle(conn.sock)
+    return is_connection_dropped(conn)
+
+
 def _is_foreign(conn: typing.Any) -> bool:
     """Whether a connection is another process's, or its last response was not read."""
     if conn.__dict__.get("_wire") is not None:
@@ -751,18 +765,18 @@ def _is_foreign(conn: typing.Any) -> bool:
     return getattr(conn, "_has_unread_response", False) is True
 
 
-_plain_timeouts: dict[tuple[type, float], Timeout] = {}
+_plain_timeouts: dict[type, dict[float, Timeout]] = {int: {}, float: {}}
 
 
 def _plain_timeout(seconds: float) -> Timeout:
     """Timeout.from_float, remembered: programs use few numbers, and use them often."""
-    key = (type(seconds), seconds)  # 5 and 5.0 are written differently in messages
-    timeout = _plain_timeouts.get(key)
+    known = _plain_timeouts[type(seconds)]  # 5 and 5.0 are written differently in messages
+    timeout = known.get(seconds)
     if timeout is None:
         timeout = Timeout.from_float(seconds)
-        if len(_plain_timeouts) >= 64:
-            _plain_timeouts.clear()
-        _plain_timeouts[key] = timeout
+        if len(known) >= 64:
+            known.clear()
+        known[seconds] = timeout
     return timeout
 
 

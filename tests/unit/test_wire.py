@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import signal
 import socket
 import threading
+import time
 
 import pytest
 
@@ -351,3 +353,71 @@ def test_large_body_is_read_whole(pair):
     assert wire.exchange(ours, True, 5, 5, None, True).body == body
     thread.join()
     assert wire.reusable
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs setitimer()")
+def test_signal_handlers_run_and_do_not_prolong_the_wait(pair):
+    ran = []
+    before = signal.signal(signal.SIGALRM, lambda number, frame: ran.append(number))
+    signal.setitimer(signal.ITIMER_REAL, 0.02, 0.02)
+    try:
+        started = time.monotonic()
+        with pytest.raises(TimeoutError):
+            begin().exchange(pair[0], True, 5, 0.3, None, True)
+        assert time.monotonic() - started < 2
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert ran
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs setitimer()")
+def test_exchange_goes_on_after_a_signal(pair):
+    ours, theirs = pair
+    wire = begin()
+
+    def answer(number, frame):
+        theirs.sendall(REPLY)
+
+    before = signal.signal(signal.SIGALRM, answer)
+    signal.setitimer(signal.ITIMER_REAL, 0.05)
+    try:
+        assert wire.exchange(ours, True, 5, 5, None, True).body == b"ok"
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert wire.reusable
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs setitimer()")
+def test_handler_that_raises_ends_the_exchange_and_unpins_the_socket(pair):
+    def interrupt(number, frame):
+        raise KeyboardInterrupt
+
+    wire = begin()
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.05)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            wire.exchange(pair[0], True, 5, 5, None, True)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert not wire.reusable
+    assert pair[0]._io_refs == 0
+
+
+def test_code_that_was_exchanged_in_place_is_a_hook(recorder):
+    """Agents that rewrite bytecode leave the function, and so the type, as it is."""
+    import http.client
+
+    with pool.HTTPConnectionPool("127.0.0.1", recorder.port, retries=False, timeout=5) as pm:
+        conn = pm._get_conn()
+        assert _wire.transport_of(conn) is not None
+        function = http.client.HTTPConnection.getresponse
+        code = function.__code__
+        function.__code__ = code.replace(co_name="rewritten")
+        try:
+            assert _wire.transport_of(conn) is None
+        finally:
+            function.__code__ = code
+        assert _wire.transport_of(conn) is not None
+        conn.close()
