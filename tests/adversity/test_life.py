@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import signal
+import threading
 import time
 from collections.abc import Iterator
 from types import ModuleType
@@ -249,11 +251,17 @@ def test_hundreds_of_faults_leave_no_descriptor(subject: ModuleType) -> None:
         next_requests_get_their_own(pool)
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """As in a terminal: a shell's background jobs start with SIGINT ignored."""
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, previous)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_interrupt_in_the_middle_of_a_read(subject: ModuleType) -> None:
     """KeyboardInterrupt comes through at once; the connection never serves again."""
-    import signal
-    import threading
-
     script: list[Step] = [Expect(), Pause(0.5), Send(reply(b"too late")), Stall(1)]
     with hostile(subject, script) as (server, pool):
         main = threading.main_thread().ident
@@ -269,9 +277,6 @@ def test_interrupt_in_the_middle_of_a_read(subject: ModuleType) -> None:
 
 
 def test_signal_handlers_run_and_the_read_goes_on(subject: ModuleType) -> None:
-    import signal
-    import threading
-
     seen: list[int] = []
     previous = signal.signal(signal.SIGUSR1, lambda number, frame: seen.append(number))
     main = threading.main_thread().ident
