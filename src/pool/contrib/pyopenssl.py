@@ -112,9 +112,11 @@ def extract_from_urllib3() -> None:
 
 
 def _set_backend(context_class: Any, is_pyopenssl: bool) -> None:
-    for module in (util, ssl_):
-        module.SSLContext = context_class  # type: ignore[attr-defined]
-        module.IS_PYOPENSSL = is_pyopenssl  # type: ignore[attr-defined]
+    ssl_.SSLContext = context_class  # type: ignore[misc]
+    ssl_.IS_PYOPENSSL = is_pyopenssl
+    # `util` shows what `ssl_` has, unless somebody put a name of its own there.
+    for name in ("SSLContext", "IS_PYOPENSSL"):
+        vars(util).pop(name, None)
 
 
 def _validate_dependencies_met() -> None:
