@@ -4,6 +4,7 @@
 
 
 @cython.final
+@cython.no_gc_clear         # __dealloc__ needs wire and sock, also when a cycle is collected
 cdef class BodyReader:
     """The unread body of one response; a plain reader, closed after its last byte."""
 

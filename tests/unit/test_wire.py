@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import signal
 import socket
@@ -421,3 +422,17 @@ def test_code_that_was_exchanged_in_place_is_a_hook(recorder):
             function.__code__ = code
         assert _wire.transport_of(conn) is not None
         conn.close()
+
+
+def test_reader_in_a_cycle_unpins_the_socket(pair):
+    ours, theirs = pair
+    theirs.sendall(REPLY)
+    wire = begin()
+    head = wire.exchange(ours, True, 1, 1, None, False)
+    head.reader = _fastpool.BodyReader(wire, ours, True, 1)
+    cycle = [head]
+    cycle.append(cycle)
+    del cycle, head
+    gc.collect()
+    assert ours._io_refs == 0
+    assert not wire.reusable
