@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import http.client as httplib
+import operator
 from email.errors import MultipartInvariantViolationDefect, StartBoundaryNotFoundDefect
+from typing import TYPE_CHECKING, Any
 
 from ..exceptions import HeaderParsingError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+# http.client's response is closed at the end of its body, which `closed` does not say.
+_WAYS_TO_ASK: tuple[Callable[[Any], bool], ...] = (
+    operator.methodcaller("isclosed"),
+    operator.attrgetter("closed"),
+    lambda wrapper: wrapper.fp is None,
+)
+# A multipart body is not there yet, which the parser counts as a defect.
+_EXPECTED_DEFECTS = (StartBoundaryNotFoundDefect, MultipartInvariantViolationDefect)
 
 
 def is_fp_closed(obj: object) -> bool:
     """True when a file-like object is closed; ValueError when it has no way to tell."""
-    try:
-        # http.client.HTTPResponse: closed by itself at the end of the body.
-        return obj.isclosed()  # type: ignore[no-any-return, attr-defined]
-    except AttributeError:
-        pass
-    try:
-        return obj.closed  # type: ignore[no-any-return, attr-defined]
-    except AttributeError:
-        pass
-    try:
-        return obj.fp is None  # type: ignore[attr-defined]
-    except AttributeError:
-        pass
+    for ask in _WAYS_TO_ASK:
+        try:
+            return ask(obj)
+        except AttributeError:
+            continue
     raise ValueError("Unable to determine whether fp is closed.")
 
 
@@ -30,21 +37,13 @@ def assert_header_parsing(headers: httplib.HTTPMessage) -> None:
     """Raise HeaderParsingError when email.parser did not understand the whole section."""
     if not isinstance(headers, httplib.HTTPMessage):
         raise TypeError(f"expected httplib.Message, got {type(headers)}.")
-    unparsed_data = None
     # http.client stops the parser at the blank line, so a payload is a header section
     # that was taken for a body.
-    if not headers.is_multipart():
-        payload = headers.get_payload()
-        if isinstance(payload, (bytes, str)):
-            unparsed_data = payload
-    # A multipart body is not there yet, which the parser counts as a defect.
-    defects = [
-        defect
-        for defect in headers.defects
-        if not isinstance(defect, (StartBoundaryNotFoundDefect, MultipartInvariantViolationDefect))
-    ]
-    if defects or unparsed_data:
-        raise HeaderParsingError(defects=defects, unparsed_data=unparsed_data)
+    payload = None if headers.is_multipart() else headers.get_payload()
+    unparsed = payload if isinstance(payload, (bytes, str)) else None
+    defects = [found for found in headers.defects if not isinstance(found, _EXPECTED_DEFECTS)]
+    if unparsed or defects:
+        raise HeaderParsingError(defects=defects, unparsed_data=unparsed)
 
 
 def is_response_to_head(response: httplib.HTTPResponse) -> bool:

@@ -154,13 +154,13 @@ class Retry:
     ) -> Retry:
         """The Retry that a ``retries`` argument means."""
         if retries is None:
-            retries = default if default is not None else cls.DEFAULT
-        if isinstance(retries, Retry):
-            return retries
-        # True leaves redirects to the total.
-        new_retries = cls(retries, redirect=None if redirect else False)
-        log.debug("Converted retries value: %r -> %r", retries, new_retries)
-        return new_retries
+            retries = cls.DEFAULT if default is None else default
+        if not isinstance(retries, Retry):
+            given = retries
+            # True leaves redirects to the total.
+            retries = cls(given, redirect=None if redirect else False)
+            log.debug("Converted retries value: %r -> %r", given, retries)
+        return retries
 
     def get_backoff_time(self) -> float:
         """Seconds to pause before the next attempt; the first repetition has none."""
@@ -194,11 +194,10 @@ class Retry:
 
     def sleep_for_retry(self, response: BaseHTTPResponse) -> bool:
         """Wait as the response asks; False if it does not."""
-        retry_after = self.get_retry_after(response)
-        if retry_after:
-            time.sleep(retry_after)
-            return True
-        return False
+        pause = self.get_retry_after(response)
+        if pause:
+            time.sleep(pause)
+        return bool(pause)
 
     def _sleep_backoff(self) -> None:
         pause = self.get_backoff_time()
@@ -226,16 +225,14 @@ class Retry:
 
     def is_retry(self, method: str, status_code: int, has_retry_after: bool = False) -> bool:
         """True when a response of this status is to be tried again."""
-        if not self._is_method_retryable(method):
-            return False
-        if self.status_forcelist and status_code in self.status_forcelist:
-            return True
-        return bool(
-            self.total
+        invited = (
+            has_retry_after
             and self.respect_retry_after_header
-            and has_retry_after
             and status_code in self.RETRY_AFTER_STATUS_CODES
         )
+        # A listed status counts even when no attempt is left: increment() then says so.
+        wanted = bool(invited and self.total) or status_code in (self.status_forcelist or ())
+        return wanted and self._is_method_retryable(method)
 
     def is_exhausted(self) -> bool:
         """True when a count has fallen below zero."""

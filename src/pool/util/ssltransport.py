@@ -51,13 +51,10 @@ class SSLTransport:
         server_hostname: str | None = None,
         suppress_ragged_eofs: bool = True,
     ) -> None:
-        self.incoming = ssl.MemoryBIO()
-        self.outgoing = ssl.MemoryBIO()
-        self.suppress_ragged_eofs = suppress_ragged_eofs
         self.socket = socket
-        self.sslobj = ssl_context.wrap_bio(
-            self.incoming, self.outgoing, server_hostname=server_hostname
-        )
+        self.suppress_ragged_eofs = suppress_ragged_eofs
+        self.incoming, self.outgoing = buffers = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.sslobj = ssl_context.wrap_bio(*buffers, server_hostname=server_hostname)
         self._ssl_io_loop(self.sslobj.do_handshake)
 
     def __enter__(self) -> Self:
@@ -107,11 +104,11 @@ class SSLTransport:
         `mode` consists of ``r``, ``w`` and ``b``; the socket stays open until both
         it and its files are closed.
         """
-        if not set(mode) <= {"r", "w", "b"}:
+        letters = set(mode)
+        if letters - {"r", "w", "b"}:
             raise ValueError(f"invalid mode {mode!r} (only r, w, b allowed)")
-        writing = "w" in mode
-        reading = "r" in mode or not writing
-        binary = "b" in mode
+        binary, writing = "b" in letters, "w" in letters
+        reading = "r" in letters or not writing
         if buffering is None or buffering < 0:
             buffering = io.DEFAULT_BUFFER_SIZE
         if buffering == 0 and not binary:

@@ -134,11 +134,9 @@ class Url(
         query: str | None = None,
         fragment: str | None = None,
     ):
-        if path and not path.startswith("/"):
-            path = "/" + path
-        if scheme is not None:
-            scheme = scheme.lower()
-        return super().__new__(cls, scheme, auth, host, port, path, query, fragment)
+        rooted = path if not path or path.startswith("/") else f"/{path}"
+        lowered = scheme and scheme.lower()
+        return super().__new__(cls, lowered, auth, host, port, rooted, query, fragment)
 
     @property
     def auth_decoded(self) -> tuple[None, None] | tuple[str, str | None]:
@@ -404,9 +402,9 @@ def _normalize_zone_id_percent_encoding(match: re.Match[str], *, error_host: str
 
 
 def _idna_encode(name: str) -> bytes:
+    lowered = name.lower()
     if name.isascii():
-        lowered = _PERCENT_RE.sub(lambda match: match[0].upper(), name.lower())
-        return lowered.encode("ascii")
+        return _PERCENT_RE.sub(lambda match: match[0].upper(), lowered).encode("ascii")
     try:
         import idna
     except ImportError:
@@ -416,7 +414,7 @@ def _idna_encode(name: str) -> bytes:
             "Install the package 'idna' or write the host in its xn-- form.",
         ) from None
     try:
-        return idna.encode(name.lower(), strict=True, std3_rules=True)
+        return idna.encode(lowered, std3_rules=True, strict=True)
     except idna.IDNAError:
         raise _refused(f"Name '{name}' is not a valid IDNA label", "RFC 5891") from None
 

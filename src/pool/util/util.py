@@ -31,10 +31,7 @@ def reraise(
 ) -> typing.NoReturn:
     """Raise ``value`` with the traceback ``tb``."""
     try:
-        if value.__traceback__ is not tb:
-            raise value.with_traceback(tb)
-        raise value
+        raise value if value.__traceback__ is tb else value.with_traceback(tb)
     finally:
         # The frame would otherwise keep the exception, which keeps the frame.
-        value = None  # type: ignore[assignment]
-        tb = None
+        del value, tb
