@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import operator
 import ssl
 from socket import socket as socket_cls
 from typing import TYPE_CHECKING, Literal, TypeVar, overload
@@ -204,8 +205,7 @@ class WrappedSocket:
     makefile = socket_cls.makefile
 
     def _decref_socketios(self) -> None:
-        if self._io_refs > 0:
-            self._io_refs -= 1
+        self._io_refs = max(self._io_refs - 1, 0)
         if self._closed:
             self.close()
 
@@ -298,6 +298,16 @@ class WrappedSocket:
         return protocol.decode() if protocol else None
 
 
+def _setting(attribute: str) -> Any:
+    """A property kept in `attribute`; OpenSSL is told of each change."""
+
+    def change(context: PyOpenSSLContext, value: int) -> None:
+        setattr(context, attribute, value)
+        context._set_ctx_options()
+
+    return property(operator.attrgetter(attribute), change)
+
+
 class PyOpenSSLContext:
     """A pyOpenSSL context with the attributes and methods of ``ssl.SSLContext`` that we use.
 
@@ -313,14 +323,9 @@ class PyOpenSSLContext:
         self._maximum_version: int = ssl.TLSVersion.MAXIMUM_SUPPORTED
         self._verify_flags: int = ssl.VERIFY_X509_TRUSTED_FIRST
 
-    @property
-    def options(self) -> int:
-        return self._options
-
-    @options.setter
-    def options(self, value: int) -> None:
-        self._options = value
-        self._set_ctx_options()
+    options: int = _setting("_options")
+    minimum_version: int = _setting("_minimum_version")
+    maximum_version: int = _setting("_maximum_version")
 
     @property
     def verify_flags(self) -> int:
@@ -428,29 +433,9 @@ class PyOpenSSLContext:
                 raise ssl.SSLError(f"bad handshake: {error!r}") from error
 
     def _set_ctx_options(self) -> None:
-        self._ctx.set_options(
-            self._options
-            | _openssl_to_ssl_minimum_version[self._minimum_version]
-            | _openssl_to_ssl_maximum_version[self._maximum_version]
-        )
-
-    @property
-    def minimum_version(self) -> int:
-        return self._minimum_version
-
-    @minimum_version.setter
-    def minimum_version(self, minimum_version: int) -> None:
-        self._minimum_version = minimum_version
-        self._set_ctx_options()
-
-    @property
-    def maximum_version(self) -> int:
-        return self._maximum_version
-
-    @maximum_version.setter
-    def maximum_version(self, maximum_version: int) -> None:
-        self._maximum_version = maximum_version
-        self._set_ctx_options()
+        lowest = _openssl_to_ssl_minimum_version[self._minimum_version]
+        highest = _openssl_to_ssl_maximum_version[self._maximum_version]
+        self._ctx.set_options(self._options | lowest | highest)
 
 
 def _load_private_key(path: str, password: str | bytes) -> Any:

@@ -228,13 +228,9 @@ def create_urllib3_context(
         ssl_minimum_version = _SSL_VERSION_TO_TLS_VERSION.get(version, TLSVersion.MINIMUM_SUPPORTED)
         ssl_maximum_version = _SSL_VERSION_TO_TLS_VERSION.get(version, TLSVersion.MAXIMUM_SUPPORTED)
         _warn_pinned(stacklevel=2)
-    if ssl_minimum_version is None:
-        ssl_minimum_version = TLSVersion.TLSv1_2
 
     context = _context_class()(PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl_minimum_version  # type: ignore[assignment]
-    if ssl_maximum_version is not None:
-        context.maximum_version = ssl_maximum_version  # type: ignore[assignment]
+    _set_versions(context, ssl_minimum_version, ssl_maximum_version)
     if ciphers:
         context.set_ciphers(ciphers)
     _set_flags(context, options, verify_flags)
@@ -253,6 +249,14 @@ def _context_class() -> type[ssl.SSLContext]:
     return ssl.SSLContext if SSLContext is _IMPORTED_CONTEXT else SSLContext
 
 
+def _set_versions(context: ssl.SSLContext, lowest: int | None, highest: int | None) -> None:
+    if lowest is None:
+        lowest = TLSVersion.TLSv1_2
+    context.minimum_version = lowest  # type: ignore[assignment]
+    if highest is not None:
+        context.maximum_version = highest  # type: ignore[assignment]
+
+
 def _set_flags(context: ssl.SSLContext, options: int | None, verify_flags: int | None) -> None:
     if options is None:
         # Compression leaks secrets (CRIME); session tickets are not used by our connections.
@@ -269,13 +273,13 @@ def _set_flags(context: ssl.SSLContext, options: int | None, verify_flags: int |
 
 
 def _set_verification(context: ssl.SSLContext, cert_reqs: int) -> None:
+    checks_name = cert_reqs == CERT_REQUIRED and not IS_PYOPENSSL
     # The ssl module refuses check_hostname without verification at every moment between.
-    if cert_reqs == CERT_REQUIRED and not IS_PYOPENSSL:
-        context.verify_mode = cert_reqs  # type: ignore[assignment]
-        context.check_hostname = True
-    else:
+    if not checks_name:
         context.check_hostname = False
-        context.verify_mode = cert_reqs  # type: ignore[assignment]
+    context.verify_mode = cert_reqs  # type: ignore[assignment]
+    if checks_name:
+        context.check_hostname = True
     with contextlib.suppress(AttributeError):  # an OpenSSL or a context without the switch
         context.hostname_checks_common_name = False
 
@@ -338,13 +342,11 @@ def _load_material(context: ssl.SSLContext, material: _Material) -> None:
         except OSError as error:
             raise SSLError(error) from error
     # OpenSSL would ask for the password on the terminal and block.
-    if keyfile and key_password is None and _is_key_file_encrypted(keyfile):
+    password = () if key_password is None else (key_password,)
+    if keyfile and not password and _is_key_file_encrypted(keyfile):
         raise SSLError("Client private key is encrypted, password is required")
     if certfile:
-        if key_password is None:
-            context.load_cert_chain(certfile, keyfile)
-        else:
-            context.load_cert_chain(certfile, keyfile, key_password)
+        context.load_cert_chain(certfile, keyfile, *password)
     context.set_alpn_protocols(ALPN_PROTOCOLS)
 
 
