@@ -203,14 +203,8 @@ class HTTPConnection(_HTTPConnection):
                 source_address=self.source_address,
                 socket_options=self.socket_options,
             )
-        except socket.gaierror as e:
-            raise NameResolutionError(self.host, self, e) from e
-        except SocketTimeout as e:  # noqa: UP041  (TimeoutError is also a name of ours)
-            raise ConnectTimeoutError(
-                self, f"Connection to {self.host} timed out. (connect timeout={self.timeout})"
-            ) from e
         except OSError as e:
-            raise NewConnectionError(self, f"Failed to establish a new connection: {e}") from e
+            raise _connect_failure(self, e) from e
         sys.audit("http.client.connect", self, self.host, self.port)
         return sock
 
@@ -302,12 +296,15 @@ class HTTPConnection(_HTTPConnection):
     def connect(self) -> None:
         self.sock = self._new_conn()
         if self._tunnel_host:
-            # Set before _tunnel(): its errors are about the origin, not about reaching the proxy.
-            self._has_connected_to_proxy = True
-            self._tunnel()
-        self._has_connected_to_proxy = bool(self.proxy)
-        if self._has_connected_to_proxy:
+            self._enter_tunnel()
+        self._has_connected_to_proxy = proxied = bool(self.proxy)
+        if proxied:
             self.proxy_is_verified = False
+
+    def _enter_tunnel(self) -> None:
+        # Set before _tunnel(): its errors are about the origin, not about reaching the proxy.
+        self._has_connected_to_proxy = True
+        self._tunnel()
 
     @property
     def is_closed(self) -> bool:
@@ -482,16 +479,13 @@ class HTTPConnection(_HTTPConnection):
         sent = 0
         if chunks is not None:
             self._body_started = True
-            for chunk in chunks:
-                if not chunk:  # RFC 9112 7.1: an empty chunk would end the body
-                    continue
-                if isinstance(chunk, str):
-                    chunk = chunk.encode("utf-8")
+            for piece in filter(None, chunks):  # RFC 9112 7.1: an empty chunk would end the body
+                octets = piece.encode("utf-8") if isinstance(piece, str) else piece
                 if chunked:
-                    self.send(b"%x\r\n%b\r\n" % (len(chunk), chunk))
+                    self.send(b"%x\r\n%b\r\n" % (len(octets), octets))
                 else:
-                    self.send(chunk)
-                    sent += chunk.nbytes if isinstance(chunk, memoryview) else len(chunk)
+                    self.send(octets)
+                    sent += octets.nbytes if isinstance(octets, memoryview) else len(octets)
         if chunked:
             self.send(b"0\r\n\r\n")
         elif declared is not None and declared.strip() != str(sent):
@@ -722,11 +716,9 @@ class HTTPSConnection(HTTPConnection):
         ca_cert_dir: str | None,
         ca_cert_data: None | str | bytes,
     ) -> None:
+        context = self.ssl_context
         if cert_reqs is None:
-            if self.ssl_context is not None:
-                cert_reqs = self.ssl_context.verify_mode
-            else:
-                cert_reqs = resolve_cert_reqs(None)
+            cert_reqs = resolve_cert_reqs(None) if context is None else context.verify_mode
         self.cert_reqs = cert_reqs
         self.key_file = key_file
         self.cert_file = cert_file
@@ -826,8 +818,7 @@ class HTTPSConnection(HTTPConnection):
             self.sock = self._connect_tls_proxy(self.host, sock)
         elif self._tunnel_scheme == "http":
             self.proxy_is_verified = False
-        self._has_connected_to_proxy = True
-        self._tunnel()
+        self._enter_tunnel()
         return self.sock
 
     def _connect_tls_origin(
@@ -986,13 +977,9 @@ def _checks_hostname_itself(
     assert_hostname: None | str | typing.Literal[False], assert_fingerprint: str | None
 ) -> bool:
     """Whether OpenSSL must not check the name: we do it, or it is not to be checked."""
-    return bool(
-        assert_fingerprint
-        or assert_hostname
-        or assert_hostname is False
-        or ssl_.IS_PYOPENSSL
-        or not ssl_.HAS_NEVER_CHECK_COMMON_NAME
-    )
+    if ssl_.IS_PYOPENSSL or not ssl_.HAS_NEVER_CHECK_COMMON_NAME:
+        return True
+    return bool(assert_fingerprint) or assert_hostname not in (None, "")
 
 
 def _tls_name(server_hostname: str | None) -> str | None:
@@ -1023,17 +1010,13 @@ def _match_hostname(
 ) -> None:
     """CertificateError, with the certificate as `_peer_cert`, unless the names match."""
     address = asserted_hostname.strip("[]")
-    if is_ipaddress(address):
-        asserted_hostname = address
+    expected = address if is_ipaddress(address) else asserted_hostname
     try:
-        match_hostname(cert, asserted_hostname, hostname_checks_common_name)
-    except CertificateError as e:
-        log.warning(
-            "Certificate did not match expected hostname: %s. Certificate: %s",
-            asserted_hostname,
-            cert,
-        )
-        e._peer_cert = cert  # type: ignore[attr-defined]
+        match_hostname(cert, expected, hostname_checks_common_name)
+    except CertificateError as mismatch:
+        mismatch._peer_cert = cert  # type: ignore[attr-defined]
+        words = "Certificate did not match expected hostname: %s. Certificate: %s"
+        log.warning(words, expected, cert)
         raise
 
 
@@ -1056,6 +1039,17 @@ def _wrap_proxy_error(err: Exception, proxy_scheme: str | None) -> ProxyError:
     error.hint = getattr(err, "hint", None)
     error.__cause__ = err
     return error
+
+
+def _connect_failure(
+    conn: HTTPConnection, cause: OSError
+) -> NewConnectionError | ConnectTimeoutError:
+    if isinstance(cause, socket.gaierror):
+        return NameResolutionError(conn.host, conn, cause)
+    if isinstance(cause, SocketTimeout):
+        waited = f"(connect timeout={conn.timeout})"
+        return ConnectTimeoutError(conn, f"Connection to {conn.host} timed out. {waited}")
+    return NewConnectionError(conn, f"Failed to establish a new connection: {cause}")
 
 
 def _get_default_user_agent() -> str:

@@ -53,8 +53,8 @@ class _LockedObject(typing.Generic[T]):
     __slots__ = ("_obj", "lock")
 
     def __init__(self, obj: T):
-        self.lock = threading.RLock()
         self._obj = obj
+        self.lock = threading.RLock()
 
     def __enter__(self) -> T:
         self.lock.acquire()
@@ -147,11 +147,9 @@ class HTTP2Connection(HTTPSConnection):
         if not any(name == b"user-agent" for name, _ in self._headers):
             self.putheader(b"user-agent", _get_default_user_agent())
 
+        self.endheaders(message_body=body or None)
         if body:
-            self.endheaders(message_body=body)
             self.send(body)
-        else:
-            self.endheaders()
 
     def putrequest(  # type: ignore[override]
         self, method: str, url: str, **kwargs: typing.Any
