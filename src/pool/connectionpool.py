@@ -436,14 +436,16 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
     def _make_ready(self, conn: BaseHTTPConnection, url: str) -> None:
         """Run `_validate_conn`, which connects, and name its errors as ours."""
         try:
-            try:
-                self._validate_conn(conn)
-            # TimeoutError is another class in this module.
-            except (SocketTimeout, BaseSSLError) as e:  # noqa: UP041
-                self._raise_timeout(err=e, url=url, timeout_value=conn.timeout)
-                raise
+            self._validate_conn(conn)
         except (OSError, TimeoutError, BaseSSLError, CertificateError, SSLError) as e:
-            error: Exception = _ssl_error(e) if _is_tls_failure(e) else e
+            error: Exception = e
+            if isinstance(e, (SocketTimeout, BaseSSLError)):
+                try:
+                    self._raise_timeout(err=e, url=url, timeout_value=conn.timeout)
+                except TimeoutError as named:  # the class of this package
+                    error = named
+            if _is_tls_failure(error):
+                error = _ssl_error(error)
             if isinstance(error, (OSError, TimeoutError, SSLError)) and _lacks_proxy(conn):
                 error = _wrap_proxy_error(error, conn.proxy.scheme)  # type: ignore[union-attr]
             raise error  # noqa: B904  (often `e` itself; else it has its cause)
@@ -486,16 +488,14 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
         """Whether `url` is relative, or has the scheme, host and port of this pool."""
         if url.startswith("/"):
             return True
-        scheme, _, host, port, *_ = parse_url(url)
-        scheme = scheme or "http"
-        if host is not None:
-            host = _normalize_host(host, scheme=scheme)
+        parsed = parse_url(url)
+        scheme = parsed.scheme or "http"
+        if (scheme, _normalize_host(parsed.host, scheme)) != (self.scheme, self.host):
+            return False
         default = port_by_scheme.get(scheme)
         if self.port is None:
-            port = None if port == default else port
-        elif port is None:
-            port = default
-        return (scheme, host, port) == (self.scheme, self.host, self.port)
+            return parsed.port in (None, default)
+        return self.port == (default if parsed.port is None else parsed.port)
 
     def urlopen(  # type: ignore[override]
         self,
@@ -677,18 +677,14 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
             method, body, headers = _without_body(headers, again)
         if retries.remove_headers_on_redirect and not self.is_same_host(location):
             headers = _without_credentials(headers, retries.remove_headers_on_redirect)
-        try:
-            retries = retries.increment(method, url, response=response, _pool=self)
-        except MaxRetryError:
-            if retries.raise_on_redirect:
-                response.drain_conn()
-                raise
+        left = _count_response(self, retries, (method, url), response, "raise_on_redirect")
+        if left is None:
             return _preloaded(response)
         response.drain_conn()
         _require_rewindable(body, again["body_pos"])
-        retries.sleep_for_retry(response)
+        left.sleep_for_retry(response)
         log.debug("Redirecting %s -> %s", url, location)
-        return self.urlopen(method, location, body, headers, retries=retries, **again)
+        return self.urlopen(method, location, body, headers, retries=left, **again)
 
     def _retry_status(
         self,
@@ -698,18 +694,14 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
     ) -> BaseHTTPResponse:
         """Repeat a request because of the status it got."""
         method, url, body, headers, retries = call
-        try:
-            retries = retries.increment(method, url, response=response, _pool=self)
-        except MaxRetryError:
-            if retries.raise_on_status:
-                response.drain_conn()
-                raise
+        left = _count_response(self, retries, (method, url), response, "raise_on_status")
+        if left is None:
             return response
         response.drain_conn()
         _require_rewindable(body, again["body_pos"])
-        retries.sleep(response)
+        left.sleep(response)
         log.debug("Retry: %s", url)
-        return self.urlopen(method, url, body, headers, retries=retries, **again)
+        return self.urlopen(method, url, body, headers, retries=left, **again)
 
 
 # Keyword by which a manager tells a pool whose urlopen() nobody replaced that it will
@@ -873,6 +865,27 @@ def _without_credentials(headers: typing.Any, names: typing.Collection[str]) -> 
         if to_str(name).lower() in names:
             kept.pop(name, None)
     return kept
+
+
+def _count_response(
+    pool: HTTPConnectionPool,
+    retries: Retry,
+    request: tuple[str, str],
+    response: BaseHTTPResponse,
+    raises: typing.Literal["raise_on_redirect", "raise_on_status"],
+) -> Retry | None:
+    """The retries left after a response; None when it is the caller's answer.
+
+    Raises MaxRetryError instead where the attribute `raises` of `retries` says so.
+    """
+    method, url = request
+    try:
+        return retries.increment(method, url, response=response, _pool=pool)
+    except MaxRetryError:
+        if not getattr(retries, raises):
+            return None
+        response.drain_conn()
+        raise
 
 
 def _preloaded(response: BaseHTTPResponse) -> BaseHTTPResponse:
@@ -1041,15 +1054,14 @@ def _url_from_pool(pool: HTTPConnectionPool | HTTPSConnectionPool, path: str | N
 
 def _close_pool_connections(pool: queue.LifoQueue[typing.Any]) -> None:
     """Take all connections out of a queue and close them; wake those who wait for one."""
-    if isinstance(pool, SlotQueue):
-        for conn in pool.close():
-            if conn:
-                conn.close()
-        return
+    for conn in pool.close() if isinstance(pool, SlotQueue) else _drained(pool):
+        if conn:
+            conn.close()
+
+
+def _drained(pool: queue.LifoQueue[typing.Any]) -> typing.Iterator[typing.Any]:
     try:
         while True:
-            conn = pool.get(block=False)
-            if conn:
-                conn.close()
+            yield pool.get(block=False)
     except (queue.Empty, _Empty):
-        pass
+        return

@@ -29,6 +29,7 @@ from .connectionpool import (
     HTTPSConnectionPool,
     _advise,
     _checked_location,
+    _count_response,
     _preloaded,
     _require_rewindable,
     _without_body,
@@ -38,10 +39,10 @@ from .connectionpool import (
 from .exceptions import (
     LocationParseError,
     LocationValueError,
-    MaxRetryError,
     ProxySchemeUnknown,
     URLSchemeUnknown,
 )
+from .exceptions import MaxRetryError as MaxRetryError
 from .response import BaseHTTPResponse
 from .util.connection import _TYPE_SOCKET_OPTIONS
 from .util.proxy import connection_requires_http_tunnel
@@ -308,17 +309,16 @@ class PoolManager(RequestMethods):
         """The pool with this key, made from the context when there is none."""
         with self.pools.lock:
             pool = self.pools.get(pool_key)
-            if pool:
-                return pool
-            pool = self._new_pool(
-                request_context["scheme"],
-                request_context["host"],
-                request_context["port"],
-                request_context=request_context,
-            )
-            self._equip(pool)
-            self.pools[pool_key] = pool
-        return pool
+            if not pool:
+                pool = self._new_pool(
+                    request_context["scheme"],
+                    request_context["host"],
+                    request_context["port"],
+                    request_context=request_context,
+                )
+                self._equip(pool)
+                self.pools[pool_key] = pool
+            return pool
 
     def _equip(self, pool: typing.Any) -> None:
         """Hand over what is ours and no keyword, which foreign pools would refuse."""
@@ -364,10 +364,8 @@ class PoolManager(RequestMethods):
         Keywords are HTTPConnectionPool.urlopen's.
         """
         pool, target, follows = self._route(url)
-        kw["assert_same_host"] = False
-        kw["redirect"] = False
-        if "headers" not in kw:
-            kw["headers"] = self.headers
+        kw["redirect"] = kw["assert_same_host"] = False
+        kw.setdefault("headers", self.headers)
         body_pos = None
         if redirect and kw.get("body") is not None:
             # Noted here, because after a redirect the next pool would find the body's end.
@@ -433,13 +431,7 @@ class PoolManager(RequestMethods):
         forbidden = retries.remove_headers_on_redirect
         if forbidden and not pool.is_same_host(location):
             kw["headers"] = _without_credentials(kw["headers"], forbidden)
-        try:
-            return typing.cast(Retry, retries.increment(method, url, response=response, _pool=pool))
-        except MaxRetryError:
-            if retries.raise_on_redirect:
-                response.drain_conn()
-                raise
-            return None
+        return _count_response(pool, retries, (method, url), response, "raise_on_redirect")
 
 
 def _absolute(base: str, location: str, response: BaseHTTPResponse) -> str:
