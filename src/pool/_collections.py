@@ -168,10 +168,10 @@ class HTTPHeaderDict(typing.MutableMapping[str, str]):
     def __init__(self, headers: ValidHTTPHeaderSource | None = None, **kwargs: str):
         self._container = {}
         if headers is not None:
-            if type(headers) is not dict and isinstance(headers, HTTPHeaderDict):
-                self._copy_from(headers)
-            else:
+            if type(headers) is dict or not isinstance(headers, HTTPHeaderDict):
                 self.extend(headers)
+            else:
+                self._copy_from(headers)
         if kwargs:
             self.extend(kwargs)
 

@@ -107,13 +107,10 @@ class RequestField:
         """From a value, (file name, data) or (file name, data, media type)."""
         filename: str | None = None
         content_type: str | None = None
-        if not isinstance(value, tuple):
-            data = value
-        elif len(value) == 3:
-            filename, data, content_type = value
-        else:
-            filename, data = value
-            content_type = guess_content_type(filename)
+        data: typing.Any = value
+        if isinstance(value, tuple):
+            filename, data, *media_type = value
+            [content_type] = media_type or [guess_content_type(filename)]
         field = cls(fieldname, data, filename=filename, header_formatter=header_formatter)
         field.make_multipart(content_type=content_type)
         return field

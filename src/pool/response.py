@@ -389,17 +389,14 @@ class BaseHTTPResponse(IOMethods):
         if not decode_content:
             self._refuse_raw("read")
             return data
-        if max_length is None or flush_decoder:
-            max_length = -1
-        try:
-            if self._decoder:
-                data = self._decoder.decompress(data, max_length=max_length)
-                self._has_decoded_content = True
-        except self.DECODER_ERROR_CLASSES as e:
-            raise self._decode_error(e) from e
-        if flush_decoder:
-            data += self._flush_decoder()
-        return data
+        if self._decoder:
+            limit = -1 if flush_decoder or max_length is None else max_length
+            try:
+                data = self._decoder.decompress(data, max_length=limit)
+            except self.DECODER_ERROR_CLASSES as e:
+                raise self._decode_error(e) from e
+            self._has_decoded_content = True
+        return data + self._flush_decoder() if flush_decoder else data
 
     def _decode_error(self, cause: Exception) -> DecodeError:
         coding = (self._field("content-encoding") or "").lower()
@@ -661,8 +658,7 @@ class HTTPResponse(BaseHTTPResponse):
         except (HTTPError, OSError, HTTPException):
             pass
         if self._has_decoded_content:
-            self._decoded_buffer = BytesQueueBuffer()
-            self._decoder = None
+            self._decoder, self._decoded_buffer = None, BytesQueueBuffer()
 
     def _drain_within_limits(self, connection: HTTPConnection) -> None:
         limits = getattr(self._pool, "limits", None)
@@ -725,11 +721,9 @@ class HTTPResponse(BaseHTTPResponse):
     @property
     def data(self) -> bytes:
         """The whole body; None for a response that has none to read."""
-        if self._body is not None:
-            return self._body
-        if self._fp:
+        if self._body is None and self._fp:
             return self.read(cache_content=True)
-        return None  # type: ignore[return-value]  # urllib3's answer, which users test for
+        return self._body  # type: ignore[return-value]  # None is what users test for
 
     @property
     def connection(self) -> HTTPConnection | None:
@@ -761,13 +755,12 @@ class HTTPResponse(BaseHTTPResponse):
         if announced is not None:
             length = _parse_length(announced)
         try:
-            status = int(self.status)
-        except ValueError:
-            status = 0
+            code = int(self.status)
+        except ValueError:  # built by hand
+            code = -1
         # RFC 9112, 6.3 (1).
-        if status in (204, 304) or 100 <= status < 200 or request_method == "HEAD":
-            length = 0
-        return length
+        has_body = request_method != "HEAD" and code not in (204, 304) and code // 100 != 1
+        return length if has_body else 0
 
     def _error_catcher(self) -> typing.ContextManager[None]:
         return _ErrorCatcher(self)
@@ -819,10 +812,12 @@ class HTTPResponse(BaseHTTPResponse):
             elif read1 and ((amt != 0 and not data) or self.length_remaining == len(data)):
                 # Up to CPython 3.12 http.client's read1() leaves this to its caller.
                 self._fp.close()
-        if data:
-            self._fp_bytes_read += len(data)
-            if self.length_remaining is not None:
-                self.length_remaining -= len(data)
+        if not data:
+            return data
+        count = len(data)
+        self._fp_bytes_read += count
+        if self.length_remaining is not None:
+            self.length_remaining -= count
         return data
 
     def read(
@@ -928,12 +923,12 @@ class HTTPResponse(BaseHTTPResponse):
         if amt == 0:
             return b""
 
-        data = self._raw_read(amt, read1=True)
+        raw = self._raw_read(amt, read1=True)
         self._uncached_read_occurred = True
-        if not decode_content or data is None:
-            return data
-        self._init_decoder()
-        return self._decode_some(data, amt)
+        if decode_content and raw is not None:
+            self._init_decoder()
+            return self._decode_some(raw, amt)
+        return raw
 
     def _decode_some(self, data: bytes, amt: int | None) -> bytes:
         """Decode `data`, reading on while that gives nothing."""
@@ -961,17 +956,18 @@ class HTTPResponse(BaseHTTPResponse):
         if self.chunked and self.supports_chunked_reads():
             yield from self.read_chunked(amt, decode_content=decode_content)
             return
-        while (
-            not is_fp_closed(self._fp)
-            or len(self._decoded_buffer) > 0
-            or (self._decoder and self._decoder.has_unconsumed_tail)
-        ):
-            data = self.read(amt=amt, decode_content=decode_content)
-            if not data:
+        while not is_fp_closed(self._fp) or self._holds_data():
+            piece = self.read(amt=amt, decode_content=decode_content)
+            if not piece:
                 # Nothing is only ever read at the end, even if `_fp` does not say so.
                 break
-            yield data
+            yield piece
         self._check_end(decode_content is not False)
+
+    def _holds_data(self) -> bool:
+        """Whether something was received and not yet handed out."""
+        decoder = self._decoder
+        return len(self._decoded_buffer) > 0 or bool(decoder and decoder.has_unconsumed_tail)
 
     def readable(self) -> bool:
         return True
@@ -1113,14 +1109,13 @@ class HTTPResponse(BaseHTTPResponse):
         while True:
             decoder = self._decoder
             # A decoder that makes nothing of its input is not asked again before it gets more.
-            if decoder and decoder.has_unconsumed_tail and not stuck:
-                data = b""
-            else:
+            starved = stuck or not (decoder and decoder.has_unconsumed_tail)
+            if starved:
                 self._update_chunk_length()
                 self._uncached_read_occurred = True
                 if self.chunk_left == 0:
                     return
-                data = self._handle_chunk(amt)
+            data = self._handle_chunk(amt) if starved else b""
             decoded = self._decode(data, decode_content, flush_decoder=False, max_length=amt)
             stuck = not data and not decoded
             if decoded:
