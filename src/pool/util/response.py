@@ -3,33 +3,31 @@
 from __future__ import annotations
 
 import http.client as httplib
-import operator
 from email.errors import MultipartInvariantViolationDefect, StartBoundaryNotFoundDefect
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..exceptions import HeaderParsingError
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
-
-# http.client's response is closed at the end of its body, which `closed` does not say.
-_WAYS_TO_ASK: tuple[Callable[[Any], bool], ...] = (
-    operator.methodcaller("isclosed"),
-    operator.attrgetter("closed"),
-    lambda wrapper: wrapper.fp is None,
-)
 # A multipart body is not there yet, which the parser counts as a defect.
 _EXPECTED_DEFECTS = (StartBoundaryNotFoundDefect, MultipartInvariantViolationDefect)
 
 
 def is_fp_closed(obj: object) -> bool:
     """True when a file-like object is closed; ValueError when it has no way to tell."""
-    for ask in _WAYS_TO_ASK:
-        try:
-            return ask(obj)
-        except AttributeError:
-            continue
+    # First, since http.client's response does not say in `closed` that its body ended.
+    try:
+        return obj.isclosed()  # type: ignore[no-any-return, attr-defined]
+    except AttributeError:
+        return _is_closed_or_released(obj)
+
+
+def _is_closed_or_released(obj: Any) -> bool:
+    try:
+        return obj.closed  # type: ignore[no-any-return]
+    except AttributeError:
+        if hasattr(obj, "fp"):
+            return obj.fp is None
     raise ValueError("Unable to determine whether fp is closed.")
 
 
