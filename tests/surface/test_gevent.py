@@ -21,10 +21,10 @@ import pytest
 
 from tests.support import programs
 
-DELAY = 0.4  # seconds, of each answer
+DELAY = 1.0  # seconds, of each answer; longer than a busy machine keeps anybody waiting
 GREEN = 100
-# Well below two delays would need a machine to itself; one after the other it would be 50 s.
-MOST_SECONDS = 8 * DELAY
+# Well below twice that would need a machine to itself; one after the other it would be 100 s.
+MOST_SECONDS = 6 * DELAY
 
 COMMON = f"""
 import sys, time
