@@ -8,7 +8,6 @@ from typing import Any
 
 from ..exceptions import HeaderParsingError
 
-
 # A multipart body is not there yet, which the parser counts as a defect.
 _EXPECTED_DEFECTS = (StartBoundaryNotFoundDefect, MultipartInvariantViolationDefect)
 
