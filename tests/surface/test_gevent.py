@@ -23,7 +23,7 @@ from tests.support import programs
 
 DELAY = 1.0  # seconds, of each answer; longer than a busy machine keeps anybody waiting
 GREEN = 100
-# Well below twice that would need a machine to itself; one after the other it would be 100 s.
+# Well below two delays would need a machine to itself; one after the other it would be 100 s.
 MOST_SECONDS = 6 * DELAY
 
 COMMON = f"""
