@@ -285,6 +285,10 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
         if conn is not None and getattr(conn, "_close_after_response", False) is True:
             conn.close()
         idle = self.pool
+        if conn is not None and _is_inherited(conn):
+            conn.close()
+            if isinstance(idle, SlotQueue):
+                return  # in a forked child it has all its rights back already
         if idle is not None:
             try:
                 idle.put(conn, block=False)
@@ -296,8 +300,8 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
                 return
         if conn:
             conn.close()
-        if idle is None:
-            return
+        if idle is None or self.pool is None:
+            return  # closed before, or while we put
         if self.block:
             raise FullPoolError(
                 self, "Pool reached maximum size and no more connections are allowed."
@@ -747,12 +751,17 @@ def _is_dropped(conn: typing.Any) -> bool:
     return is_connection_dropped(conn)
 
 
+def _is_inherited(conn: typing.Any) -> bool:
+    """Whether a connection was opened in another process, before a fork."""
+    born = getattr(conn, "_fork_generation", None)
+    return isinstance(born, int) and born != fork_generation()
+
+
 def _is_foreign(conn: typing.Any) -> bool:
     """Whether a connection is another process's, or its last response was not read."""
     if conn.__dict__.get("_wire") is not None:
         return False  # is_connected, asked before, would have said so
-    born = getattr(conn, "_fork_generation", None)
-    if isinstance(born, int) and born != fork_generation():
+    if _is_inherited(conn):
         return True
     return getattr(conn, "_has_unread_response", False) is True
 

@@ -99,3 +99,20 @@ def test_fork_while_other_threads_are_in_the_middle_of_requests(
             for thread in threads:
                 thread.join(10)
     assert answers == {"5 right"}
+
+
+def test_child_may_release_a_response_of_its_parent(subject: ModuleType, nginx: Any) -> None:
+    """The connection is closed in the child; the pool has its one slot back, and not two."""
+    with subject.PoolManager(timeout=5, maxsize=1, block=True) as manager:
+        response = manager.request("GET", nginx.url("/echo?token=a"), preload_content=False)
+        pool = manager.connection_from_url(nginx.url("/"))
+
+        def release_and_fetch() -> str:
+            response.release_conn()
+            answer = manager.request("GET", nginx.url("/echo?token=b"), pool_timeout=5)
+            return f"{answer.status} {pool.pool.qsize()} {pool.pool.checked_out}"
+
+        assert in_child(release_and_fetch) == "200 1 0"
+        assert response.read()
+        response.release_conn()
+        assert manager.request("GET", nginx.url("/echo?token=c"), pool_timeout=5).status == 200

@@ -572,3 +572,28 @@ class TestNames:
         with pool, pytest.raises(subject.exceptions.SSLError) as caught:
             pool.request("GET", "/")
         assert "ca_certs" in caught.value.hint
+
+
+def test_connection_that_comes_back_while_the_pool_is_closed_is_closed_too(subject, caplog):
+    """Neither FullPoolError nor the warning of a full pool: nobody misused anything."""
+    from pool.util.queue import SlotQueue
+
+    class Racing(SlotQueue):
+        def put(self, item, block=True, timeout=None):
+            pool.close()  # between the look at `pool.pool` and the put
+            super().put(item, block, timeout)
+
+    class Conn:
+        closed = 0
+
+        def close(self):
+            self.closed += 1
+
+    for block in (True, False):
+        pool = subject.HTTPConnectionPool("localhost", maxsize=1, block=block)
+        pool.pool = Racing(1, True)
+        pool.pool.get()
+        conn = Conn()
+        pool._put_conn(conn)
+        assert conn.closed
+    assert not caplog.records
