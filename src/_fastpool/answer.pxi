@@ -1,5 +1,6 @@
 # Layer 5: cdef class ResponseHead, the Python face of a parsed head.  Owns a copy of the
-# head's bytes and of its field offsets; immutable after it was made, so free to share.
+# head's bytes and of its field offsets, which never change; `reader` and `method` are set once
+# by pool._wire, before anybody else sees the object.
 # Headers become Python objects only where they are looked at.
 
 
