@@ -353,3 +353,25 @@ class UnrewindableBodyError(HTTPError):
     """A redirect or retry needs the body again, and it cannot be rewound."""
 
     hint = "Pass bytes or a seekable file, or send it with retries=False, redirect=False."
+
+
+class DeadlineError(TimeoutError):
+    """A request of `imap_unordered` was not done by its deadline, whatever it was about."""
+
+    hint = "deadline= covers retries, redirects and pauses; Timeout(...) bounds each attempt."
+
+    def __init__(self, message: str = "The request's deadline has passed") -> None:
+        super().__init__(message)
+
+
+class BodyTooLargeError(HTTPError):
+    """A response of `imap_unordered` has a body of more than `limit` bytes, decoded."""
+
+    hint = "max_body= sets the bytes to accept; get this URL with preload_content=False."
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"The response body is larger than {limit} bytes")
+        self.limit = limit
+
+    def __reduce__(self) -> _TYPE_REDUCE_RESULT:
+        return self._reduce_to(self.limit)
