@@ -65,7 +65,10 @@ def test_hierarchy_is_the_same(both: dict[str, ModuleType]) -> None:
             if not value.__module__.startswith("email.")
         }
 
-    assert classes(both["pool"]) == classes(both["urllib3"])
+    ours = classes(both["pool"])
+    additions = {"BodyTooLargeError", "DeadlineError"}  # of PoolManager.imap_unordered()
+    assert {name: ours[name] for name in ours.keys() - additions} == classes(both["urllib3"])
+    assert additions <= ours.keys()
 
 
 @pytest.mark.parametrize("duplicate", [lambda e: pickle.loads(pickle.dumps(e)), copy.copy])
