@@ -117,6 +117,15 @@ cdef class BodyReader:
             amt = <Py_ssize_t> self.wire.x.body.left
         return self.read_some(amt, False)
 
+    def take_surplus(self):
+        """What came behind a 101 head: the first bytes of the protocol that follows."""
+        cdef Buffer *inp = &self.wire.x.inp
+        if self.serial != self.wire.serial:
+            return b""
+        surplus = PyBytes_FromStringAndSize(inp.data + inp.start, buf_size(inp))
+        buf_free(inp)
+        return surplus
+
     # -- below: one thread inside, see Wire.enter() ------------------------------------------
 
     cdef bytes read_some(self, Py_ssize_t amt, bint once):

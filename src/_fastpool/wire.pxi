@@ -344,7 +344,8 @@ cdef class Wire:
         """The body is complete: give memory back, and note what came behind it."""
         if buf_size(&self.x.inp) or (self.t.fd < 0 and sock.pending()):
             self.x.tainted = 1
-        buf_free(&self.x.inp)
+        if self.x.head.status != 101:
+            buf_free(&self.x.inp)
         if self.x.out.cap > 4096:
             buf_free(&self.x.out)
         return 0

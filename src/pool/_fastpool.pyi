@@ -178,6 +178,8 @@ class BodyReader:
         """Bytes of the next chunk, or left in this one; 0 at the end of the body."""
 
     def read_chunk_data(self, amt: int) -> bytes: ...
+    def take_surplus(self) -> bytes:
+        """Bytes behind a 101 head, given out once."""
 
 class QueueClosed(queue.Empty, queue.Full):
     """The pool was closed: `get` finds nothing any more and `put` finds no room."""

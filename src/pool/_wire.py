@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import _socket
 import http.client
+import io
 import socket
 import types
 import typing
@@ -236,16 +237,18 @@ def exchange(
                 raise error from e
         raise
     head.method = method
+    reader = None
     if head.body is None or not preload:
-        head.reader = _fastpool.BodyReader(wire, sock, direct, read_timeout)
+        head.reader = reader = _fastpool.BodyReader(wire, sock, direct, read_timeout)
     response = _response_from(head, conn, options)
     if not head.keep_alive and head.status != 101:
         conn.close()  # as http.client: the reader keeps the socket
     elif head.defects or head.status == 101:
         conn._close_after_response = True
-        if head.status == 101 and not preload:
+        if head.status == 101 and reader is not None:
             # The caller goes on in another language on `_fp.fp.raw`, as docker's attach does.
-            response._fp._reader, response._fp.fp = None, sock.makefile("rb")
+            raw = UpgradedFile(sock, reader.take_surplus())
+            response._fp._reader, response._fp.fp = None, io.BufferedReader(raw)
     return response
 
 
@@ -401,6 +404,24 @@ class WireFile:
 
     def close(self) -> None:
         self._reader.close()
+
+
+class UpgradedFile(socket.SocketIO):
+    """The raw file of a connection after 101: what came with the head, then the socket."""
+
+    def __init__(self, sock: socket.socket, surplus: bytes) -> None:
+        super().__init__(sock, "rb")
+        sock._io_refs += 1  # type: ignore[attr-defined]  # as makefile(): close() takes it back
+        self._surplus = memoryview(surplus)
+
+    def readinto(self, b: typing.Any) -> int | None:
+        if not self._surplus:
+            return super().readinto(b)
+        with memoryview(b).cast("B") as room:
+            count = min(len(room), len(self._surplus))
+            room[:count] = self._surplus[:count]
+        self._surplus = self._surplus[count:]
+        return count
 
 
 class ServerResponse(http.client.HTTPResponse):
@@ -713,8 +734,6 @@ def _message_of(head: _fastpool.ResponseHead) -> http.client.HTTPMessage:
     """The fields as http.client's users know them."""
     if head.defects:
         # The parser of the standard library notes the defects, for whoever looks for them.
-        import io
-
         fields = head.raw_head.partition(b"\n")[2]
         return http.client.parse_headers(io.BytesIO(fields))
     message = http.client.HTTPMessage()

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.scripted import Close, Expect, Peer, Send, chunked, reply
+from tests.adversity.harness import hostile, next_requests_get_their_own
+from tests.support.scripted import Close, Expect, Pause, Peer, Send, chunked, reply
 
 from .unix import unix_server
 
@@ -138,6 +139,25 @@ def test_exec_hijacks_an_upgraded_connection(daemon: Any) -> None:
     response.close()
     client.pool.urlopen("GET", "/next", timeout=5)
     assert client.connections() == 2
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+@pytest.mark.parametrize("buffered", [False, True], ids=["raw", "buffered"])
+def test_first_bytes_behind_an_upgrade_are_not_lost(
+    subject: ModuleType, certificates: Any, tls: bool, buffered: bool
+) -> None:
+    """They came in one segment with the head; urllib3 keeps them from `raw`."""
+    first, rest = b"in the head's segment, ", b"behind it"
+    script = [Expect(), Send(UPGRADED + first), Pause(0.05), Send(rest), Close()]
+    context = certificates.server.server_context() if tls else None
+    options = {"ca_certs": str(certificates.ca)} if tls else {}
+    with hostile(subject, script, context=context, **options) as (server, pool):
+        response = attach(pool)
+        file = response._fp.fp if buffered else response._fp.fp.raw
+        assert b"".join(iter(lambda: file.read(7), b"")) == first + rest
+        response.close()
+        next_requests_get_their_own(pool)
+        assert server.connections() == 2
 
 
 def test_attach_reads_frames_below_a_response_without_length(daemon: Any) -> None:
