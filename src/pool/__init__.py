@@ -1,26 +1,41 @@
-"""fastpool: urllib3 2.8's interface on a compiled core.  ``import pool as urllib3``."""
+"""fastpool: urllib3 2.8's interface on a compiled core.  ``import pool as urllib3``.
+
+Importing the package loads next to nothing.  A name, or a submodule that ``import urllib3``
+would have loaded, is imported when it is first asked for, and an ordinary attribute from then on.
+"""
 
 from __future__ import annotations
 
-import logging
-import typing
 import warnings
 
-from . import exceptions
-from ._base_connection import _TYPE_BODY
-from ._collections import HTTPHeaderDict
+from . import _warnings
 from ._version import __version__ as __version__
-from .connectionpool import HTTPConnectionPool, HTTPSConnectionPool, connection_from_url
-from .filepost import _TYPE_FIELDS, encode_multipart_formdata
-from .poolmanager import PoolManager, ProxyManager, proxy_from_url
-from .response import BaseHTTPResponse, HTTPResponse
-from .util.request import make_headers
-from .util.retry import Retry
-from .util.timeout import Timeout
 
-if typing.TYPE_CHECKING:
+# Not typing's: that module takes longer to import than all that is here.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from . import connection as connection
+    from . import connectionpool as connectionpool
+    from . import exceptions as exceptions
+    from . import fields as fields
+    from . import filepost as filepost
+    from . import poolmanager as poolmanager
+    from . import response as response
+    from . import util as util
     from ._alias import AliasError, install_as_urllib3, uninstall_as_urllib3
+    from ._api import _DEFAULT_POOL as _DEFAULT_POOL
+    from ._api import add_stderr_logger, disable_warnings, request
+    from ._collections import HTTPHeaderDict
     from ._limits import Limits
+    from .connectionpool import HTTPConnectionPool, HTTPSConnectionPool, connection_from_url
+    from .filepost import encode_multipart_formdata
+    from .poolmanager import PoolManager, ProxyManager, proxy_from_url
+    from .response import BaseHTTPResponse, HTTPResponse
+    from .util.request import make_headers
+    from .util.retry import Retry
+    from .util.timeout import Timeout
 
 __author__ = "the fastpool authors"
 __license__ = "MIT"
@@ -48,109 +63,67 @@ __all__ = (
     "uninstall_as_urllib3",
 )
 
-# Name in this package -> the module that has it, imported when it is first asked for.
-_LAZY = {
-    "AliasError": "._alias",
-    "Limits": "._limits",
-    "install_as_urllib3": "._alias",
-    "uninstall_as_urllib3": "._alias",
+# Name in this package -> the module that has it.
+_HOMES = {
+    "AliasError": "_alias",
+    "BaseHTTPResponse": "response",
+    "HTTPConnectionPool": "connectionpool",
+    "HTTPHeaderDict": "_collections",
+    "HTTPResponse": "response",
+    "HTTPSConnectionPool": "connectionpool",
+    "Limits": "_limits",
+    "PoolManager": "poolmanager",
+    "ProxyManager": "poolmanager",
+    "Retry": "util.retry",
+    "Timeout": "util.timeout",
+    "_DEFAULT_POOL": "_api",
+    "_TYPE_BODY": "_base_connection",
+    "_TYPE_FIELDS": "filepost",
+    "add_stderr_logger": "_api",
+    "connection_from_url": "connectionpool",
+    "disable_warnings": "_api",
+    "encode_multipart_formdata": "filepost",
+    "install_as_urllib3": "_alias",
+    "make_headers": "util.request",
+    "proxy_from_url": "poolmanager",
+    "request": "_api",
+    "uninstall_as_urllib3": "_alias",
 }
 
-# The name under which programs, filters and agents know this interface.
-_LOGGER = "urllib3"
+# Attributes of urllib3 after a plain `import urllib3`; and the core.
+_SUBMODULES = (
+    "_base_connection",
+    "_collections",
+    "_fastpool",
+    "_request_methods",
+    "connection",
+    "connectionpool",
+    "exceptions",
+    "fields",
+    "filepost",
+    "http2",
+    "poolmanager",
+    "response",
+    "util",
+)
 
-logging.getLogger(_LOGGER).addHandler(logging.NullHandler())
-
+# Here and not where the errors are: a program may load those within catch_warnings().
 # Appended, so that any filter of the user comes before them.
-warnings.simplefilter("always", exceptions.SecurityWarning, append=True)
-warnings.simplefilter("default", exceptions.InsecurePlatformWarning, append=True)
+warnings.simplefilter("always", _warnings.SecurityWarning, append=True)
+warnings.simplefilter("default", _warnings.InsecurePlatformWarning, append=True)
 
-if not typing.TYPE_CHECKING:
+if not TYPE_CHECKING:
     # Hidden from type checkers: to them every name would exist.
-    def __getattr__(name: str) -> typing.Any:
-        if name not in _LAZY:
+    def __getattr__(name: str) -> Any:
+        home = _HOMES.get(name)
+        if home is None and name not in _SUBMODULES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from importlib import import_module
 
-        value = globals()[name] = getattr(import_module(_LAZY[name], __name__), name)
+        value = import_module(f".{home or name}", __name__)
+        if home is not None:
+            value = globals()[name] = getattr(value, name)
         return value
 
-
-def _check_openssl() -> None:
-    """Refuse an OpenSSL that is too old; warn of a replacement that nobody tests."""
-    try:
-        import ssl
-    except ImportError:
-        return
-    if not ssl.OPENSSL_VERSION.startswith("OpenSSL "):
-        warnings.warn(
-            "urllib3 v2 only supports OpenSSL 1.1.1+, currently "
-            f"the 'ssl' module is compiled with {ssl.OPENSSL_VERSION!r}. "
-            "See: https://github.com/urllib3/urllib3/issues/3020",
-            exceptions.NotOpenSSLWarning,
-            stacklevel=2,
-        )
-    elif ssl.OPENSSL_VERSION_INFO < (1, 1, 1):
-        raise ImportError(
-            "urllib3 v2 only supports OpenSSL 1.1.1+, currently "
-            f"the 'ssl' module is compiled with {ssl.OPENSSL_VERSION!r}. "
-            "See: https://github.com/urllib3/urllib3/issues/2168"
-        )
-
-
-_check_openssl()
-
-
-def add_stderr_logger(
-    level: int = logging.DEBUG,
-) -> logging.StreamHandler[typing.TextIO]:
-    """Log to stderr from now on; returns the handler, to be removed or changed."""
-    logger = logging.getLogger(_LOGGER)
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    logger.addHandler(handler)
-    logger.setLevel(level)
-    logger.debug("Added a stderr logging handler to logger: %s", _LOGGER)
-    return handler
-
-
-def disable_warnings(category: type[Warning] = exceptions.HTTPWarning) -> None:
-    """Ignore the warnings of this package, or of one category."""
-    warnings.simplefilter("ignore", category)
-
-
-_DEFAULT_POOL = PoolManager()
-
-
-def request(
-    method: str,
-    url: str,
-    *,
-    body: _TYPE_BODY | None = None,
-    fields: _TYPE_FIELDS | None = None,
-    headers: typing.Mapping[str, str] | None = None,
-    preload_content: bool | None = True,
-    decode_content: bool | None = True,
-    redirect: bool | None = True,
-    retries: Retry | bool | int | None = None,
-    timeout: Timeout | float | int | None = 3,
-    json: typing.Any | None = None,
-) -> BaseHTTPResponse:
-    """Send one request by a manager that the whole process shares.
-
-    `timeout` is in seconds.  One of `body`, `fields` and `json` is the body; TypeError for
-    two.  Make a PoolManager of your own for more than a few requests.
-    """
-    return _DEFAULT_POOL.request(
-        method,
-        url,
-        body=body,
-        fields=fields,
-        headers=headers,
-        preload_content=preload_content,
-        decode_content=decode_content,
-        redirect=redirect,
-        retries=retries,
-        timeout=timeout,
-        json=json,
-    )
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *_HOMES, *_SUBMODULES})

@@ -12,7 +12,6 @@ import datetime
 import functools
 import http.client
 import io
-import logging
 import os
 import re
 import socket
@@ -31,6 +30,7 @@ from ._base_connection import ProxyConfig as ProxyConfig
 from ._base_connection import _ResponseOptions as _ResponseOptions
 from ._collections import HTTPHeaderDict
 from ._fastpool import fork_generation
+from ._log import logging
 from ._version import __version__
 from ._wire import ServerResponse
 from .exceptions import (

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import builtins
 import errno
-import logging
 import queue
 import re
 import typing
@@ -22,6 +21,7 @@ from types import TracebackType
 from ._base_connection import _TYPE_BODY
 from ._collections import HTTPHeaderDict
 from ._fastpool import fork_generation
+from ._log import logging
 from ._request_methods import RequestMethods
 from ._wire import exchange, transport_of
 from .connection import (

@@ -1,6 +1,6 @@
 """Every error and warning of the package.
 
-This module imports nothing of ours at run time, because the extension imports it.
+Of ours this module imports only the warnings, because the extension imports it.
 Texts, attributes and base classes are urllib3's. Three attributes come on top: ``hint``
 (what the user can do about it), ``rule`` (the broken rule of a specification) and ``offset``
 (in bytes from the start of the input).
@@ -13,6 +13,14 @@ import warnings
 from collections.abc import Callable
 from http.client import IncompleteRead as httplib_IncompleteRead
 from typing import TYPE_CHECKING, Any
+
+from ._warnings import DependencyWarning as DependencyWarning
+from ._warnings import HTTPWarning as HTTPWarning
+from ._warnings import InsecurePlatformWarning as InsecurePlatformWarning
+from ._warnings import InsecureRequestWarning as InsecureRequestWarning
+from ._warnings import NotOpenSSLWarning as NotOpenSSLWarning
+from ._warnings import SecurityWarning as SecurityWarning
+from ._warnings import SystemTimeWarning as SystemTimeWarning
 
 if TYPE_CHECKING:
     from email.errors import MessageDefect
@@ -42,10 +50,6 @@ class HTTPError(Exception):
         """Rebuild from ``args``; live objects (pools, connections) are given as None."""
         advice = {name: vars(self)[name] for name in _ADVICE if name in vars(self)}
         return (type(self), args, advice) if advice else (type(self), args)
-
-
-class HTTPWarning(Warning):
-    """Base of all warnings of this package."""
 
 
 class PoolError(HTTPError):
@@ -242,30 +246,6 @@ class ResponseError(HTTPError):
 
     GENERIC_ERROR = "too many error responses"
     SPECIFIC_ERROR = "too many {status_code} error responses"
-
-
-class SecurityWarning(HTTPWarning):
-    """Something weakens security."""
-
-
-class InsecureRequestWarning(SecurityWarning):
-    """An https request without certificate verification."""
-
-
-class NotOpenSSLWarning(SecurityWarning):
-    """The ssl module was built with a library other than OpenSSL."""
-
-
-class SystemTimeWarning(SecurityWarning):
-    """The clock is obviously wrong, so certificates will look invalid."""
-
-
-class InsecurePlatformWarning(SecurityWarning):
-    """The platform's TLS lacks something needed for safety."""
-
-
-class DependencyWarning(HTTPWarning):
-    """An optional dependency is missing."""
 
 
 class ResponseNotChunked(ProtocolError, ValueError):

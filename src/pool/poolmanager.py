@@ -7,7 +7,6 @@ share.  ProxyManager sends all of it through one proxy.
 from __future__ import annotations
 
 import functools
-import logging
 import re
 import typing
 import warnings
@@ -17,6 +16,7 @@ from urllib.parse import urljoin
 from ._collections import HTTPHeaderDict as HTTPHeaderDict
 from ._collections import RecentlyUsedContainer
 from ._fastpool import TypeSnapshot, has_any
+from ._log import logging
 from ._request_methods import RequestMethods
 from .connection import ProxyConfig
 from .connectionpool import (

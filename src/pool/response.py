@@ -8,7 +8,6 @@ whether brotli and zstd are installed, are resolved at first look by this module
 from __future__ import annotations
 
 import io
-import logging
 import socket
 import sys
 import time
@@ -24,6 +23,7 @@ from ._collections import HTTPHeaderDict as HTTPHeaderDict
 from ._fastpool import SlotPool
 from ._io import BytesQueueBuffer as BytesQueueBuffer
 from ._io import IOMethods, from_head, lazy
+from ._log import logging
 from .exceptions import (
     BodyNotHttplibCompatible,
     DecodeError,

@@ -610,6 +610,11 @@ def decoders_are_loaded_by_the_import(module: ModuleType) -> Any:
 
 
 @differs(urllib3="True", pool="False")
+def pools_are_loaded_by_the_import(module: ModuleType) -> Any:
+    return in_a_new_process(module, "print('PoolManager' in vars(urllib3))")
+
+
+@differs(urllib3="True", pool="False")
 def audit_event_of_http_client(module: ModuleType) -> Any:
     program = """
 events = []

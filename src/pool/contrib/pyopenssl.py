@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import operator
 import ssl
 from socket import socket as socket_cls
@@ -20,6 +19,7 @@ from cryptography.x509 import NameOID
 from OpenSSL import crypto
 
 from .. import util
+from .._log import logging
 from ..util import ssl_
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import types
 import typing
 
 __all__ = [
@@ -11,6 +12,14 @@ __all__ = [
 
 # The class that was in place before the injection.
 orig_HTTPSConnection: typing.Any = None
+
+
+def __getattr__(name: str) -> types.ModuleType:
+    if name != "probe":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return import_module(f"{__name__}.probe")
 
 
 def version(distribution_name: str) -> str:

@@ -7,7 +7,6 @@ completely before it is returned; there is no streaming, no proxy and no tunnel.
 from __future__ import annotations
 
 import contextlib
-import logging
 import re
 import threading
 import types
@@ -20,6 +19,7 @@ import h2.exceptions
 
 from .._base_connection import _TYPE_BODY
 from .._collections import HTTPHeaderDict
+from .._log import logging
 from ..connection import HTTPSConnection, _get_default_user_agent
 from ..exceptions import ConnectionError, ProtocolError
 from ..response import BaseHTTPResponse

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 import time
 import typing
@@ -11,6 +10,7 @@ from collections.abc import Collection
 from itertools import takewhile
 from types import TracebackType
 
+from .._log import logging
 from ..exceptions import (
     ConnectTimeoutError,
     InvalidHeader,

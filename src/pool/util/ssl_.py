@@ -13,7 +13,7 @@ import sys
 import warnings
 from typing import TYPE_CHECKING, overload
 
-from ..exceptions import ProxySchemeUnsupported, SSLError
+from ..exceptions import NotOpenSSLWarning, ProxySchemeUnsupported, SSLError
 from . import url
 from .url import _IPV4_RE
 
@@ -88,6 +88,28 @@ _FINGERPRINT_HASHES = {32: "md5", 40: "sha1", 64: "sha256"}
 # Attribute of a context that says what was loaded into it, so that a shared context is
 # never loaded again: OpenSSL frees what a handshake in another thread may be reading.
 _LOADED = "_fastpool_loaded"
+
+
+def _check_openssl() -> None:
+    """Refuse an OpenSSL that is too old; warn of a replacement that nobody tests."""
+    if not ssl.OPENSSL_VERSION.startswith("OpenSSL "):
+        warnings.warn(
+            "urllib3 v2 only supports OpenSSL 1.1.1+, currently "
+            f"the 'ssl' module is compiled with {ssl.OPENSSL_VERSION!r}. "
+            "See: https://github.com/urllib3/urllib3/issues/3020",
+            NotOpenSSLWarning,
+            stacklevel=2,
+        )
+    elif ssl.OPENSSL_VERSION_INFO < (1, 1, 1):
+        raise ImportError(
+            "urllib3 v2 only supports OpenSSL 1.1.1+, currently "
+            f"the 'ssl' module is compiled with {ssl.OPENSSL_VERSION!r}. "
+            "See: https://github.com/urllib3/urllib3/issues/2168"
+        )
+
+
+if _HAS_SSL:
+    _check_openssl()
 
 
 def _is_has_never_check_common_name_reliable(openssl_version: str) -> bool:
