@@ -216,10 +216,7 @@ def exchange(
     """
     method, target, preload, _, _ = options
     sock = conn.sock
-    wire = conn._wire
-    if wire is None:
-        conn._wire = wire = _fastpool.Wire(_USER_AGENT, conn.limits)
-        conn._host_bytes = _own_host(conn)
+    wire = conn._wire or new_wire(conn)
     rest = None
     if body is None and not chunked:
         length = BY_CALLER if method in _NO_BODY_EXPECTED else 0
@@ -232,8 +229,8 @@ def exchange(
         head = wire.exchange(sock, direct, conn.timeout, read_timeout, rest, preload)
     except Exception as e:
         if wire.failed_in_body:
-            error = _translate(e, HTTPResponse.__new__(HTTPResponse))
-            if error is not None:
+            error = body_fault(e)
+            if error is not e:
                 raise error from e
         raise
     head.method = method
@@ -250,6 +247,18 @@ def exchange(
             raw = UpgradedFile(sock, reader.take_surplus())
             response._fp._reader, response._fp.fp = None, io.BufferedReader(raw)
     return response
+
+
+def new_wire(conn: HTTPConnection) -> _fastpool.Wire:
+    """Give a connection, which has none on its present socket, its compiled half."""
+    conn._wire = wire = _fastpool.Wire(_USER_AGENT, conn.limits)
+    conn._host_bytes = _own_host(conn)
+    return wire
+
+
+def body_fault(e: Exception) -> Exception:
+    """The name that a fault within a preloaded body has for users."""
+    return _translate(e, HTTPResponse.__new__(HTTPResponse)) or e
 
 
 _NO_BODY_EXPECTED = frozenset({"GET", "HEAD", "DELETE", "TRACE", "OPTIONS", "CONNECT"})
@@ -285,6 +294,29 @@ def _send_body(
 
     Returns what is still to be sent.
     """
+    chunks, chunked = announce(conn, wire, request, body)
+    if not chunked and isinstance(chunks, tuple) and len(chunks) == 1:
+        only = chunks[0]
+        return only.encode("utf-8") if isinstance(only, str) else only
+    for chunk in chunks:
+        if not chunk:  # RFC 9112 7.1: an empty chunk would end the body
+            continue
+        if isinstance(chunk, str):
+            chunk = chunk.encode("utf-8")
+        if not wire.send(conn.sock, direct, conn.timeout, chunk, chunked):
+            return None
+    if chunked:
+        wire.end_chunks()
+    return None
+
+
+def announce(
+    conn: HTTPConnection,
+    wire: _fastpool.Wire,
+    request: tuple[str, str, typing.Mapping[str, str] | None, bool],
+    body: _TYPE_BODY | None,
+) -> tuple[typing.Iterable[typing.Any], bool]:
+    """Prepare a request with a body; its pieces, and whether each goes as a chunk."""
     method, target, headers, chunked = request
     chunks, length = body_to_chunks(body, method=method, blocksize=conn.blocksize)
     if chunked:
@@ -299,21 +331,7 @@ def _send_body(
             framing == _fastpool.AS_CHUNKS and not given & _fastpool.GAVE_LENGTH
         )
     conn._body_started = chunks is not None
-    if chunks is None:
-        chunks = ()
-    elif not chunked and isinstance(chunks, tuple) and len(chunks) == 1:
-        only = chunks[0]
-        return only.encode("utf-8") if isinstance(only, str) else only
-    for chunk in chunks:
-        if not chunk:  # RFC 9112 7.1: an empty chunk would end the body
-            continue
-        if isinstance(chunk, str):
-            chunk = chunk.encode("utf-8")
-        if not wire.send(conn.sock, direct, conn.timeout, chunk, chunked):
-            return None
-    if chunked:
-        wire.end_chunks()
-    return None
+    return () if chunks is None else chunks, chunked
 
 
 def _response_from(

@@ -657,6 +657,10 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
         """Repeat a request that failed."""
         method, url, body, headers, _ = call
         retries, error = failure
+        self._log_retry(retries, error, url)
+        return self.urlopen(method, url, body, headers, retries, **again)
+
+    def _log_retry(self, retries: Retry, error: Exception, url: str) -> None:
         log.warning(
             "Retrying (%r) after connection broken by '%r': %s",
             retries,
@@ -665,7 +669,6 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
             # pip words this warning anew, and needs the host for it.
             extra={"__urllib3-retry-warning": {"host": self.host}},
         )
-        return self.urlopen(method, url, body, headers, retries, **again)
 
     def _redirect(
         self,
