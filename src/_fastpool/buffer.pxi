@@ -43,6 +43,8 @@ cdef int buf_reserve(Buffer *b, size_t extra) noexcept nogil:
 
 
 cdef int buf_put(Buffer *b, const char *data, size_t size) noexcept nogil:
+    if size == 0:
+        return ST_OK            # `data` may be NULL then, and so may b.data
     if buf_room(b) < size and buf_reserve(b, size) != ST_OK:
         return ST_NO_MEMORY
     memcpy(b.data + b.end, data, size)

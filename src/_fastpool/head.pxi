@@ -114,7 +114,9 @@ cdef int head_status_line(Exchange *x, const char *data, size_t size) noexcept n
     cdef const char *p = data
     cdef const char *end = data + size
     cdef const char *stop
+    cdef uint32_t next
     cdef int eol
+    cdef int status
     if size < 12:
         return ST_NEED_MORE if size == 0 or head_is_prefix(data, size) else ST_BAD_STATUS_LINE
     if not head_is_prefix(data, 12):
@@ -134,8 +136,10 @@ cdef int head_status_line(Exchange *x, const char *data, size_t size) noexcept n
         return ST_BAD_STATUS_LINE
     h.reason = <uint32_t> (p - data)
     h.reason_size = <uint32_t> (stop - p)
-    h.pos = <uint32_t> (stop - data) + eol
-    return head_check_line(x, h.pos)
+    next = <uint32_t> (stop - data) + eol
+    status = head_check_line(x, next)
+    h.pos = next
+    return status
 
 
 cdef bint head_is_prefix(const char *p, size_t size) noexcept nogil:

@@ -158,6 +158,22 @@ def test_refused_byte_by_byte(case):
 
 
 @pytest.mark.parametrize(
+    ("head", "offset"),
+    [
+        (b"HTTP/1.1 200 " + b"r" * 65536 + b"\r\n\r\n", 0),
+        (b"HTTP/1.1 200 OK\r\nA: " + b"b" * 65536 + b"\r\n\r\n", 17),
+    ],
+    ids=["status-line", "field-line"],
+)
+def test_offset_is_that_of_the_line(head, offset):
+    """Whole, and while the line's end is still missing."""
+    for end in (len(head), len(head) - 4):
+        with pytest.raises(http.client.LineTooLong) as caught:
+            _fastpool.parse_head(head[:end])
+        assert caught.value.offset == offset
+
+
+@pytest.mark.parametrize(
     ("lines", "hidden"),
     [
         (b"nonsense\r\nContent-Length: 5\r\n", True),

@@ -1,0 +1,1 @@
+"""Fuzzing of the core and of the URL parser: `python -m tests.fuzz --help`."""

@@ -1,0 +1,201 @@
+"""Fuzz the core and the URL parser, from the corpus in tests/fuzz/corpus.
+
+    python -m tests.fuzz                            # every target for a minute
+    python -m tests.fuzz head url --seconds 3600 --record
+    python -m tests.fuzz --replay                   # the corpus once, no new inputs
+    python -m tests.fuzz --minimise                 # what was found goes into the corpus
+
+Needs clang and its run-time libraries, Cython, and for `url` the package atheris.  Builds into
+build/fuzz, where inputs that were found are kept from run to run.  Exit status 1: a finding,
+whose input lies in build/fuzz/findings; run it again with --input FILE.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.fuzz import seeds
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+BUILD = ROOT / "build" / "fuzz"
+NATIVE = ("head", "chunks", "exchange", "request")
+TARGETS = (*NATIVE, "url")
+LONGEST = {"url": 300, "request": 2000}  # bytes of an input; 4000 for the others
+SANITIZERS = ["-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What libFuzzer says at its end."""
+
+    status: int
+    executions: int
+    edges: int
+    features: int
+    inputs: int
+
+    @classmethod
+    def of(cls, status: int, log: str) -> Run:
+        ends = re.findall(r"cov: (\d+) ft: (\d+) corp: (\d+)/", log)
+        done = re.findall(r"number_of_executed_units: (\d+)", log)
+        edges, features, inputs = map(int, ends[-1]) if ends else (0, 0, 0)
+        return cls(status, int(done[-1]) if done else 0, edges, features, inputs)
+
+
+def build(force: bool) -> None:
+    """Compile the native targets, unless nothing has changed since the last time."""
+    program = BUILD / "native"
+    sources = [
+        path
+        for folder in (ROOT / "src" / "_fastpool", HERE / "native")
+        for path in folder.glob("*.*")
+    ]
+    newest = max(path.stat().st_mtime for path in sources)
+    if not force and program.exists() and program.stat().st_mtime > newest:
+        return
+    BUILD.mkdir(parents=True, exist_ok=True)
+    source, objects = BUILD / "native.c", BUILD / "native.o"
+    python = sysconfig.get_paths()["include"]
+    folders = [HERE / "native", ROOT / "src" / "_fastpool", python]
+    call(sys.executable, "-m", "cython", "-3", "--line-directives", "-I", ROOT / "src",
+         "-o", source, HERE / "native" / "native.pyx")  # fmt: skip
+    call("clang", "-c", "-O1", "-g", "-w", "-std=c11", "-fno-strict-aliasing", *SANITIZERS,
+         *(f"-I{folder}" for folder in folders), source, "-o", objects)  # fmt: skip
+    # The module's own set-up is never run: the interpreter that it names need not be there.
+    undefined = subprocess.check_output(["nm", "-u", str(objects)], text=True).split()
+    names = [name for name in undefined if re.match(r"_?Py", name)]
+    (BUILD / "python.ld").write_text("".join(f"--defsym={name}=0\n" for name in names))
+    call("clang", *SANITIZERS, objects, "-o", program, f"-Wl,@{BUILD / 'python.ld'}")
+
+
+def call(*command: object) -> None:
+    subprocess.run([str(word) for word in command], cwd=ROOT, check=True)
+
+
+def command_of(target: str) -> list[str]:
+    if target in NATIVE:
+        return [str(BUILD / "native")]
+    return [sys.executable, "-m", f"tests.fuzz.{target}"]
+
+
+def libfuzzer(target: str, *arguments: object) -> Run:
+    environment = dict(os.environ, FASTPOOL_FUZZ_TARGET=target)
+    done = subprocess.run(
+        [*command_of(target), *map(str, arguments)],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    )
+    run = Run.of(done.returncode, done.stdout)
+    if run.status:
+        print(done.stdout[-6000:])
+    return run
+
+
+def prepare(target: str) -> Path:
+    """The working corpus: the committed one, the seeds, and what earlier runs found."""
+    working = BUILD / "corpus" / target
+    working.mkdir(parents=True, exist_ok=True)
+    (BUILD / "findings").mkdir(exist_ok=True)
+    committed = [path.read_bytes() for path in (HERE / "corpus" / target).glob("*")]
+    for data in (*committed, *seeds.of(target)):
+        name = working / hashlib.sha1(data).hexdigest()
+        if not name.exists():
+            name.write_bytes(data)
+    return working
+
+
+def fuzz(target: str, seconds: int) -> Run:
+    return libfuzzer(
+        target,
+        prepare(target),
+        f"-max_total_time={seconds}",
+        f"-max_len={LONGEST.get(target, 4000)}",
+        f"-dict={HERE / 'http.dict'}",
+        f"-artifact_prefix={BUILD / 'findings'}/{target}-",
+        "-timeout=10",
+        "-rss_limit_mb=3000",
+        "-print_final_stats=1",
+    )
+
+
+def replay(target: str) -> Run:
+    inputs = prepare(target)
+    return libfuzzer(target, inputs, "-runs=0", "-print_final_stats=1")
+
+
+def minimise(target: str) -> Run:
+    """The fewest inputs that reach what all of them reach, as the committed corpus."""
+    working, corpus = prepare(target), HERE / "corpus" / target
+    merged = BUILD / "merged" / target
+    shutil.rmtree(merged, ignore_errors=True)
+    merged.mkdir(parents=True)
+    run = libfuzzer(target, "-set_cover_merge=1", "-use_value_profile=0", merged, working)
+    if run.status == 0:
+        shutil.rmtree(corpus, ignore_errors=True)
+        shutil.copytree(merged, corpus)
+    return run
+
+
+def record(target: str, seconds: int, run: Run) -> None:
+    """Add a run to the sums in record.json."""
+    path = HERE / "record.json"
+    sums = json.loads(path.read_text()) if path.exists() else {}
+    entry = sums.setdefault(target, {"seconds": 0, "executions": 0})
+    entry["seconds"] += seconds
+    entry["executions"] += run.executions
+    entry.update(edges=run.edges, features=run.features, inputs=run.inputs)
+    path.write_text(json.dumps(sums, indent=2, sort_keys=True) + "\n")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.fuzz", description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("targets", nargs="*", default=TARGETS, metavar="TARGET",
+                        help=f"of {', '.join(TARGETS)}; all without one")  # fmt: skip
+    parser.add_argument("--seconds", type=int, default=60, help="of each target (60)")
+    parser.add_argument("--record", action="store_true", help="add the runs to record.json")
+    parser.add_argument("--replay", action="store_true")
+    parser.add_argument("--minimise", action="store_true")
+    parser.add_argument("--input", type=Path, help="run this input alone")
+    parser.add_argument("--rebuild", action="store_true", help="compile in any case")
+    options = parser.parse_args()
+    if not set(options.targets) <= set(TARGETS):
+        parser.error(f"targets are {', '.join(TARGETS)}")
+    if set(options.targets) & set(NATIVE):
+        build(options.rebuild)
+    findings = 0
+    for target in options.targets:
+        if options.input:
+            run = libfuzzer(target, options.input)
+        elif options.replay or options.minimise:
+            run = (minimise if options.minimise else replay)(target)
+        else:
+            run = fuzz(target, options.seconds)
+            if options.record and run.status == 0:
+                record(target, options.seconds, run)
+        findings += run.status != 0
+        verdict = f"FINDING (status {run.status})" if run.status else "no finding"
+        print(f"{target}: {run.executions} executions, {run.edges} edges, "
+              f"{run.features} features, {run.inputs} inputs: {verdict}", flush=True)  # fmt: skip
+    return 1 if findings else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
