@@ -53,7 +53,8 @@ def normal_form(url: url_module.Url) -> None:
     if url.host:
         require(not re.search(r"[\x00-\x20\x7f/?#@\\]", url.host), "host has other characters")
         require(url.host.isascii(), "host is ASCII")
-        require(url.host == url.host.lower() or "%" in url.host, "host is in lower case")
+        number = url_module._IPV4_RE.match(url.host)  # 0X7F.1 stays as it is
+        require(number or "%" in url.host or url.host == url.host.lower(), "lower case")
     require(not url.auth or not re.search(r"[^!-~]|[/?#@\[\]]", url.auth), "credentials")
     target = url.request_uri
     require(not re.search(r"[^!-~]", target), "request target is visible ASCII")
