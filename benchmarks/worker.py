@@ -1,7 +1,9 @@
-"""One peer in its own process: ``python -m benchmarks.worker NAME BASE_URL CPU``.
+"""One contender in its own process: ``python -m benchmarks.worker < TASKS``.
 
-Reads a number of requests per line from stdin, makes them, and answers one line of JSON.  The
-driver (`benchmarks.get`) lets the workers take turns.
+The first line of standard input is a JSON object: target (a module under `benchmarks`, with
+``:function`` for a part), job, settings, cpu, without.  It is answered by one line, the label or
+why the contender is absent.  Each further line is a number of requests, answered by one line with
+the time that they took.  `benchmarks.measure` lets the workers take turns.
 """
 
 from __future__ import annotations
@@ -9,44 +11,72 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import resource
 import sys
 import time
 from typing import Any
 
-DISTINCT_URLS = 1000
-# Three fields that every peer sends as they are, so that all requests have the same bytes.
-HEADERS = {"User-Agent": "fastpool-benchmark", "Accept": "*/*", "Accept-Encoding": "identity"}
+from benchmarks import jobs
+from benchmarks.peers import Settings
 
 
-def run_round(peer: Any, client: Any, paths: list[str], count: int) -> dict[str, float]:
-    """Make `count` requests and check every answer; return wall and processor seconds."""
-    tokens = [path.rpartition("/")[2].encode() + b"\n" for path in paths]
-    get = peer.get
-    cpu_start = time.process_time()
+def load(task: dict[str, Any]) -> tuple[str, jobs.Run]:
+    """Return (label, run) of the contender; raises ImportError or NotSupported."""
+    for name in task["without"]:
+        sys.modules[name] = None  # type: ignore[assignment]  # imports of it fail from now on
+    module_name, _, function = task["target"].partition(":")
+    module: Any = importlib.import_module(f"benchmarks.{module_name}")
+    settings = Settings(**task["settings"])
+    if function:
+        run = getattr(module, function)(settings)
+        return module.LABELS[function], run
+    return module.label, jobs.prepare(module, task["job"], settings)
+
+
+def cpu_seconds() -> float:
+    """Processor time so far, that of ended children included: one contender is a program."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)
+
+
+def timed(run: jobs.Run, count: int) -> dict[str, float]:
+    cpu_start = cpu_seconds()
     start = time.perf_counter()
-    for number in range(count):
-        index = number % DISTINCT_URLS
-        status, data = get(client, paths[index])
-        if status != 200 or tokens[index] not in data:
-            raise RuntimeError(f"{peer.label}: wrong answer to {paths[index]}")
-    return {
-        "requests": count,
-        "seconds": time.perf_counter() - start,
-        "cpu_seconds": time.process_time() - cpu_start,
-    }
+    own = run(count)
+    seconds = time.perf_counter() - start
+    used = cpu_seconds() - cpu_start
+    if own is not None:
+        count, seconds = own
+    return {"count": count, "seconds": seconds, "cpu_seconds": used}
 
 
-def main() -> None:
-    name, base_url, cpu = sys.argv[1:]
-    if cpu != "-":
-        os.sched_setaffinity(0, {int(cpu)})
-    peer: Any = importlib.import_module(f"benchmarks.peers.{name}")
-    client = peer.open(base_url, HEADERS)
-    paths = [f"/page/{number:04d}-{number * 7919 % 10007}" for number in range(DISTINCT_URLS)]
-    print(json.dumps({"label": peer.label}), flush=True)
+def say(answer: dict[str, Any]) -> None:
+    print(json.dumps(answer), flush=True)
+
+
+def main() -> int:
+    task = json.loads(sys.stdin.readline())
+    try:
+        label, run = load(task)
+    except (ImportError, jobs.NotSupported) as error:
+        say({"absent": str(error)})
+        return 0
+    except Exception as error:  # another package's fault must not end the whole comparison
+        say({"absent": f"failed: {type(error).__name__}: {error}"})
+        return 0
+    if task["cpu"] is not None:
+        os.sched_setaffinity(0, {task["cpu"]})
+    say({"label": label})
     for line in sys.stdin:
-        print(json.dumps(run_round(peer, client, paths, int(line))), flush=True)
+        try:
+            say(timed(run, int(line)))
+        except Exception as error:
+            say({"absent": f"failed: {type(error).__name__}: {error}"})
+            break
+    # Threads and finalisers of other libraries must not keep the process, nor complain: the
+    # driver is done with it.
+    os._exit(0)
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

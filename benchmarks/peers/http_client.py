@@ -4,23 +4,48 @@ from __future__ import annotations
 
 import http.client
 import platform
+import ssl
 from urllib.parse import urlsplit
 
-from benchmarks.peers import TIMEOUT
+from benchmarks.peers import BLOCK_BYTES, FIELD, Settings
 
 label = f"http.client {platform.python_version()}"
+SHARED = False
 
 
 class Client:
-    def __init__(self, base_url: str, headers: dict[str, str]) -> None:
-        self.connection = http.client.HTTPConnection(urlsplit(base_url).netloc, timeout=TIMEOUT)
-        self.headers = headers
+    def __init__(self, settings: Settings) -> None:
+        place = urlsplit(settings.base_url).netloc
+        self.headers = settings.headers
+        self.connection: http.client.HTTPConnection
+        if settings.ca_file:
+            context = ssl.create_default_context(cafile=settings.ca_file)
+            self.connection = http.client.HTTPSConnection(
+                place, timeout=settings.timeout, context=context
+            )
+        else:
+            self.connection = http.client.HTTPConnection(place, timeout=settings.timeout)
 
+    def get(self, path: str) -> tuple[int, bytes]:
+        self.connection.request("GET", path, headers=self.headers)
+        response = self.connection.getresponse()
+        return response.status, response.read()
 
-open = Client
+    def get_field(self, path: str) -> tuple[int, bytes]:
+        self.connection.request("GET", path, headers=self.headers)
+        response = self.connection.getresponse()
+        assert response.headers[FIELD[0]] == FIELD[1]
+        return response.status, response.read()
 
+    def post(self, path: str, body: bytes) -> tuple[int, bytes]:
+        self.connection.request("POST", path, body=body, headers=self.headers)
+        response = self.connection.getresponse()
+        return response.status, response.read()
 
-def get(client: Client, path: str) -> tuple[int, bytes]:
-    client.connection.request("GET", path, headers=client.headers)
-    response = client.connection.getresponse()
-    return response.status, response.read()
+    def stream(self, path: str) -> tuple[int, int]:
+        self.connection.request("GET", path, headers=self.headers)
+        response = self.connection.getresponse()
+        size = 0
+        while block := response.read(BLOCK_BYTES):
+            size += len(block)
+        return response.status, size

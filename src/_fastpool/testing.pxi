@@ -18,6 +18,16 @@ def _bench_head(bytes data not None, Py_ssize_t rounds):
     return fields
 
 
+def _bench_slots(SlotPool pool not None, Py_ssize_t rounds):
+    """Take the newest item and put it back, `rounds` times."""
+    cdef SlotArray *a = pool.current()
+    cdef void *payload = NULL
+    cdef Py_ssize_t i
+    for i in range(rounds):
+        if slot_get(a, &payload) != SLOT_OK or slot_put(a, payload) != SLOT_OK:
+            raise RuntimeError("an empty pool, or one with waiters")
+
+
 def _parse_head_prefix(bytes data not None, steps):
     """Feed a head in pieces that end at the offsets `steps`; the status after each piece.
 

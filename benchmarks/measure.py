@@ -1,0 +1,304 @@
+"""Runs one row of the table: its contenders take turns, each in a process of its own.
+
+In each round every contender works for the same time, forwards in even rounds and backwards in
+odd ones, so that a disturbance of the machine hits all alike.  A ratio is the median of the
+ratios of the rounds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from dataclasses import asdict, dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from benchmarks.contenders import CLIENT, CONTENDERS, Contender
+from benchmarks.peers import Settings
+from benchmarks.rows import ANY_OTHER, AtLeast, AtMost, Row
+from benchmarks.server import Running
+
+ROOT = Path(__file__).resolve().parent.parent
+# Three fields that every client sends as they are, so that all requests have the same bytes.
+HEADERS = {"User-Agent": "fastpool-benchmark", "Accept": "*/*", "Accept-Encoding": "identity"}
+WARM_UP_SECONDS = 0.1
+MOST_PER_ROUND = 5_000_000
+SCALES = {"µs": 1e6, "ms": 1e3, "kB": 1e-3, "×": 1.0}
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long to measure, and where."""
+
+    rounds: int = 7
+    seconds: float = 0.4  # of one contender in one round
+    cpu: int | None = None
+
+
+class Absent(Exception):
+    """The contender cannot take part; the text says why."""
+
+
+# What clients read from the environment, each in its own way.
+CERTIFICATES = {"REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"}
+
+
+def environment() -> dict[str, str]:
+    """Ours, without proxies and certificates, and with this checkout's packages first."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.lower().endswith("_proxy") and name not in CERTIFICATES
+    }
+    first = [str(ROOT)] + ([str(ROOT / "src")] if built_in_place() else [])
+    kept["PYTHONPATH"] = os.pathsep.join([*first, *filter(None, [kept.get("PYTHONPATH")])])
+    return kept
+
+
+def built_in_place() -> bool:
+    return any((ROOT / "src" / "pool").glob("_fastpool.*.so"))
+
+
+class Worker:
+    """A contender's process; raises `Absent` if it cannot take part."""
+
+    def __init__(self, contender: Contender, row: Row, settings: Settings, cpu: int | None) -> None:
+        self.contender = contender
+        self.rounds: list[dict[str, float]] = []
+        for module in contender.requires:
+            if not is_installed(module):
+                raise Absent(f"no module {module}")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.worker"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            cwd=ROOT, env=environment(),
+        )  # fmt: skip
+        task = {
+            "target": contender.target, "job": row.job, "settings": asdict(settings),
+            "cpu": cpu, "without": contender.without,
+        }  # fmt: skip
+        self._say(json.dumps(task))
+
+    def start(self) -> str:
+        """Wait until it is ready; return its label."""
+        label: str = self._hear()["label"]
+        return label + self.contender.note
+
+    def run(self, count: int) -> dict[str, float]:
+        self._say(str(count))
+        result: dict[str, float] = self._hear()
+        return result
+
+    def _say(self, line: str) -> None:
+        assert self.process.stdin is not None
+        with suppress(BrokenPipeError):  # `_hear` will tell
+            self.process.stdin.write(line + "\n")
+            self.process.stdin.flush()
+
+    def _hear(self) -> Any:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            raise Absent(f"failed: its process ended with status {self.process.wait()}")
+        answer = json.loads(line)
+        if "absent" in answer:
+            raise Absent(answer["absent"])
+        return answer
+
+    def close(self) -> None:
+        assert self.process.stdin is not None and self.process.stdout is not None
+        with suppress(BrokenPipeError):
+            self.process.stdin.close()
+        self.process.wait()
+        self.process.stdout.close()
+
+
+def is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ImportError:
+        return False
+
+
+@dataclass
+class Entry:
+    """One contender's figures in one row."""
+
+    name: str
+    kind: str
+    label: str = ""
+    count: int = 1  # requests per round
+    values: list[float] = field(default_factory=list)  # per round, in the row's unit
+    cpu_us: list[float] = field(default_factory=list)  # client processor time per request
+
+    def summary(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "label": self.label,
+            "value": round_figure(statistics.median(self.values)),
+            "lowest": round_figure(min(self.values)),
+            "highest": round_figure(max(self.values)),
+            "client_cpu_us": round_figure(statistics.median(self.cpu_us)),
+            "count": self.count,
+            "rounds": [round_figure(value) for value in self.values],
+        }
+
+
+def round_figure(value: float) -> float:
+    """Five digits: more would only make the files long."""
+    return float(f"{value:.5g}")
+
+
+def settings_for(row: Row, server: Running | None) -> Settings | str:
+    """What the contenders are told, or why the row cannot be run."""
+    base_url = ""
+    if row.need:
+        if server is None:
+            return "no server"
+        found = server.base_url(row.need)
+        if found is None:
+            return server.lacks or f"the {server.kind} server has no {row.need}"
+        base_url = found
+    return Settings(
+        base_url=base_url,
+        headers={**HEADERS, **dict(row.headers)},
+        ca_file=server.ca_file if server and row.need == "tls" else None,
+        threads=row.threads,
+        concurrency=row.concurrency,
+        size=row.size,
+    )
+
+
+def value_of(row: Row, result: dict[str, float]) -> float:
+    if row.unit == "requests/s":
+        return result["count"] / result["seconds"]
+    return result["seconds"] / result["count"] * SCALES[row.unit]
+
+
+def count_for(row: Row, worker: Worker, seconds: float) -> int:
+    """How many requests fill a round; also warms the contender up."""
+    if row.count is not None:
+        return row.count
+    count = max(row.threads, 2)
+    while True:
+        result = worker.run(count)
+        if result["seconds"] >= WARM_UP_SECONDS or count >= MOST_PER_ROUND:
+            break
+        count *= 4
+    wanted = result["count"] / result["seconds"] * seconds * row.slower
+    return min(max(round(wanted), row.threads, 2), MOST_PER_ROUND)
+
+
+def run_row(
+    row: Row, server: Running | None, pace: Pace, say: Callable[[str], None]
+) -> dict[str, Any]:
+    """Measure a row; return what the report's JSON has of it."""
+    told = settings_for(row, server)
+    result: dict[str, Any] = {"key": row.key, "title": row.title, "unit": row.unit}
+    if isinstance(told, str):
+        return {**result, "skipped": told, "contenders": [], "absent": [], "requirements": []}
+    with ExitStack() as stack:
+        ring = Ring(row, told, pace, stack)
+        ring.warm_up()
+        rounds = min(row.rounds or pace.rounds, pace.rounds)
+        for number in range(rounds):
+            say(f"{row.title}: round {number + 1} of {rounds}")
+            ring.round(backwards=number % 2 == 1)
+    entries = [entry for _, entry in ring.pairs]
+    return {
+        **result,
+        "contenders": [entry.summary() for entry in entries],
+        "absent": ring.absent,
+        "requirements": [judge(wanted, row, entries) for wanted in row.requirements],
+    }
+
+
+class Ring:
+    """The contenders of one row.  One that fails leaves, with the reason in `absent`."""
+
+    def __init__(self, row: Row, settings: Settings, pace: Pace, stack: ExitStack) -> None:
+        self.row = row
+        self.pace = pace
+        self.pairs: list[tuple[Worker, Entry]] = []
+        self.absent: list[dict[str, str]] = []
+        for name in row.contenders:
+            contender = CONTENDERS[name]
+            entry = Entry(name, contender.kind)
+            try:
+                worker = Worker(contender, row, settings, pace.cpu)
+            except Absent as error:
+                self.absent.append({"name": name, "reason": str(error)})
+            else:
+                stack.callback(worker.close)
+                self.pairs.append((worker, entry))
+
+    def warm_up(self) -> None:
+        """Wait until all are ready, then find out how much each does in a round."""
+
+        def ready(worker: Worker, entry: Entry) -> None:
+            entry.label = worker.start()
+
+        def warm(worker: Worker, entry: Entry) -> None:
+            entry.count = count_for(self.row, worker, self.pace.seconds)
+
+        self._each(ready)
+        self._each(warm)
+
+    def round(self, backwards: bool) -> None:
+        def once(worker: Worker, entry: Entry) -> None:
+            figures = worker.run(entry.count)
+            entry.values.append(value_of(self.row, figures))
+            entry.cpu_us.append(figures["cpu_seconds"] / figures["count"] * 1e6)
+
+        self._each(once, backwards)
+
+    def _each(self, do: Callable[[Worker, Entry], None], backwards: bool = False) -> None:
+        for worker, entry in self.pairs[::-1] if backwards else list(self.pairs):
+            try:
+                do(worker, entry)
+            except Absent as error:
+                self.pairs.remove((worker, entry))
+                self.absent.append({"name": entry.name, "reason": str(error)})
+
+
+def judge(wanted: AtLeast | AtMost, row: Row, entries: list[Entry]) -> dict[str, Any]:
+    """How a requirement fares: `figure` is compared with `wanted`; None: it cannot be told."""
+    found = {entry.name: entry for entry in entries}
+    mine = found.get(wanted.who)
+    if isinstance(wanted, AtMost):
+        figure = statistics.median(mine.values) if mine else None
+        return {
+            "who": wanted.who, "than": None, "wanted": wanted.limit,
+            "figure": figure and round_figure(figure),
+            "met": None if figure is None else figure <= wanted.limit,
+        }  # fmt: skip
+    other = best_other(row, entries) if wanted.than == ANY_OTHER else found.get(wanted.than)
+    ratio = ratio_of(row, mine, other) if mine and other else None
+    return {
+        "who": wanted.who, "than": wanted.than, "best": other.name if other else None,
+        "wanted": wanted.factor, "figure": ratio and round_figure(ratio),
+        "met": None if ratio is None else ratio >= wanted.factor,
+    }  # fmt: skip
+
+
+def best_other(row: Row, entries: list[Entry]) -> Entry | None:
+    others = [entry for entry in entries if entry.kind == CLIENT]
+    if not others:
+        return None
+    best = min if row.less_is_better else max
+    return best(others, key=lambda entry: statistics.median(entry.values))
+
+
+def ratio_of(row: Row, mine: Entry, other: Entry) -> float:
+    """How many times as good, the median over the rounds."""
+    pairs = zip(mine.values, other.values, strict=True)
+    if row.less_is_better:
+        return statistics.median(theirs / ours for ours, theirs in pairs)
+    return statistics.median(ours / theirs for ours, theirs in pairs)
