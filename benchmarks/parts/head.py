@@ -36,7 +36,7 @@ def repeat(function: Callable[[bytes], Any], data: bytes) -> Run:
 
 
 def headers(head: bytes) -> Run:
-    import pool  # noqa: F401  # binds HTTPHeaderDict to the core
+    from pool import _wire  # noqa: F401  # binds HTTPHeaderDict to the core
     from pool._fastpool import parse_head
 
     return repeat(lambda data: parse_head(data).headers(), head)

@@ -26,7 +26,7 @@ LABELS = {
     for measure in ("idle", "hosts", "growth")
     for package in ("pool", "urllib3")
 }
-BATCHES = 21  # of each kind, taken in turns
+BATCHES = 15  # of each kind, taken in turns
 BATCH_REQUESTS = 200  # at most
 PAGE = "/page/0000"
 
