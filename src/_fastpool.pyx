@@ -8,10 +8,10 @@ A part calls only parts of a lower layer, and earlier parts of its own:
 ====  ==================================================================================
  0    types, atomics, system: declarations and leaf helpers
  1    fork, pyobjects, errors: Python objects bound once; a status becomes an exception
- 2    buffer, head, lenient, body, request, exchange: sans-IO; bytes in, spans and statuses out
- 3    slots; tcp: slots know no HTTP, tcp knows no HTTP; the only syscalls
- 4    roundtrip: one blocking exchange, without the GIL from end to end
- 5    pool, flatten, answer, wire, reader, testing: the Python face
+ 2    buffer, head, lenient, body, request, exchange, timers: sans-IO; spans and statuses out
+ 3    slots; tcp, event: slots know no HTTP, tcp knows no HTTP; the only syscalls
+ 4    roundtrip: one blocking exchange; mux: many; without the GIL from end to end
+ 5    pool, flatten, answer, wire, reader, multiplexer, testing: the Python face
 ====  ==================================================================================
 
 Layers 0 and 2-4 are ``noexcept nogil`` and return a status.  ``src/pool`` above holds policy.
@@ -31,15 +31,21 @@ include "_fastpool/lenient.pxi"       # 2  response head, second tier
 include "_fastpool/body.pxi"          # 2  message framing, chunked reader
 include "_fastpool/request.pxi"       # 2  request head, injection checks
 include "_fastpool/exchange.pxi"      # 2  one request and its response; "may this be reused?"
+include "_fastpool/timers.pxi"        # 2  points in time, in their order
 include "_fastpool/slots.pxi"         # 3  lock-free slot array, FIFO waiters
 include "_fastpool/tcp.pxi"           # 3  syscalls and waiting
+include "_fastpool/event.pxi"         # 3  epoll, kqueue, poll: waiting for many sockets
 include "_fastpool/roundtrip.pxi"     # 4  the blocking exchange
+include "_fastpool/mux.pxi"           # 4  many exchanges in one thread
 include "_fastpool/pool.pxi"          # 5  SlotPool: checkout, return, wait, close
 include "_fastpool/flatten.pxi"       # 5  Python headers to spans
 include "_fastpool/answer.pxi"        # 5  ResponseHead, parse_head()
 include "_fastpool/borrow.pxi"        # 5  the socket, its limits and its faults as Python has them
+include "_fastpool/rest.pxi"          # 5  memory of a body larger than the buffer
 include "_fastpool/wire.pxi"          # 5  Wire: the compiled half of a connection
 include "_fastpool/reader.pxi"        # 5  BodyReader: a body read piece by piece
+include "_fastpool/channel.pxi"       # 5  one connection in a Multiplexer
+include "_fastpool/multiplexer.pxi"   # 5  Multiplexer: many exchanges from one Python thread
 include "_fastpool/guard.pxi"         # 5  may a request take the compiled exchange?
 include "_fastpool/testing_slots.pxi" # 5  native-thread stress of the slot array
 include "_fastpool/testing.pxi"       # 5  hooks for tests and benchmarks

@@ -29,7 +29,7 @@ PART_LIMIT = 400
 INCLUDE = re.compile(r'^include "_fastpool/(?P<part>\w+)\.pxi"\s+# (?P<layer>\d)')
 FUNCTION = re.compile(r"^(?P<indent> *)(?:cdef|cpdef|def)\s+(?P<rest>[^=]*?\b(?P<name>\w+)\s*\(.*)")
 WITHOUT_PYTHON = {0, 2, 3, 4}  # the layers that run without the GIL and without exceptions
-SYSCALL_PARTS = {"tcp", "mux", "system"}  # system only declares them
+SYSCALL_PARTS = {"tcp", "event", "system"}  # system only declares them
 SYSCALLS = re.compile(
     r"(?<![\w.])(?:fp_(?:send\w*|recv\w*|poll\w*|epoll\w*|connect\w*|accept\w*|close\w*)|send|sendto"
     r"|sendmsg|writev|recv|recvfrom|recvmsg|poll|ppoll|select|epoll_\w+|kevent|connect|accept4?"

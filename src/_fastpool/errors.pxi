@@ -112,6 +112,10 @@ def _bad_value(detail, number):
     )
 
 
+def _body_too_large(detail, number):
+    return py_exceptions.BodyTooLargeError(detail)
+
+
 def _busy(detail, number):
     return py_http_client().CannotSendRequest("Request-sent")
 
@@ -141,6 +145,7 @@ cdef dict FAULTS = {
         "Response chunk trailer line exceeded maximum allowed length"
     ),
     ST_TRUNCATED_BODY: _truncated_body,
+    ST_BODY_TOO_LARGE: _body_too_large,
     ST_BAD_METHOD: _bad_method,
     ST_BAD_TARGET: _bad_target,
     ST_BAD_NAME: _bad_name,

@@ -11,6 +11,18 @@ from pool import exceptions as py_exceptions
 cdef str SKIP_HEADER = "@@@SKIP_HEADER@@@"      # pool.util.request.SKIP_HEADER, an interface
 
 
+cdef tuple would_block = None   # what a socket's methods raise that are to be repeated
+
+
+cdef tuple py_would_block():
+    global would_block
+    if would_block is None:
+        import ssl
+
+        would_block = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+    return would_block
+
+
 cdef object py_http_client():
     import http.client
 

@@ -81,6 +81,8 @@ cdef int rt_wait_to_send(Exchange *x, Transport *t) noexcept nogil:
     if status != ST_OK or ready & FP_WRITE:
         return status
     status = rt_receive(x, t, &got, False)
+    if status == ST_SUSPENDED:
+        return tcp_wait(t, FP_READ | FP_WRITE, True, &ready, &x.err)
     if status == ST_OK:
         status = xchg_feed(x)
     return ST_OK if status == ST_NEED_MORE else status

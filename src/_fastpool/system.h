@@ -9,6 +9,7 @@
 
 #define FP_READ 1
 #define FP_WRITE 2
+#define FP_HANGUP 4 /* the peer will send nothing more, or the socket failed */
 
 #ifdef _WIN32
 #include <winsock2.h>

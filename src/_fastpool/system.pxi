@@ -10,6 +10,7 @@ cdef extern from "scan.h" nogil:
 cdef extern from "system.h" nogil:
     int FP_READ
     int FP_WRITE
+    int FP_HANGUP
     int FP_EAGAIN
     int FP_EINTR
     int FP_EPIPE

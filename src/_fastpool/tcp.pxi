@@ -6,6 +6,8 @@
 # wait keeps its end; ST_SEND_TIMEOUT, ST_READ_TIMEOUT, ST_OS_ERROR (errno in *err) otherwise.
 # A Transport without a descriptor stands for a Python object (TLS, foreign sockets): the call
 # returns ST_WANT_READ or ST_WANT_WRITE, layer 5 does it, and the repeated call gets the answer.
+# One that suspends never waits: where the others do, ST_SUSPENDED says that Transport.awaits is
+# to be awaited by whoever drives it, who notes in Transport.ready what became possible.
 
 
 cdef int tcp_wait(Transport *t, int events, bint sending, int *ready, int *err) noexcept nogil:
@@ -13,6 +15,8 @@ cdef int tcp_wait(Transport *t, int events, bint sending, int *ready, int *err) 
     cdef int64_t limit = t.send_ns if sending else t.read_ns
     cdef int64_t left = -1
     cdef int timeout_ms = -1
+    if t.suspends:
+        return tcp_suspend(t, events, sending, ready)
     while True:
         if limit >= 0:
             left = fp_now_ns()
@@ -30,6 +34,25 @@ cdef int tcp_wait(Transport *t, int events, bint sending, int *ready, int *err) 
         if left <= 0:
             t.until = 0
             return ST_SEND_TIMEOUT if sending else ST_READ_TIMEOUT
+
+
+cdef int tcp_suspend(Transport *t, int events, bint sending, int *ready) noexcept nogil:
+    """tcp_wait() where others wait: only what was reported and not used up is ready."""
+    ready[0] = t.ready & events
+    if ready[0] and t.budget > 0:
+        return ST_OK
+    t.awaits = <uint8_t> events
+    t.sending = sending
+    return ST_SUSPENDED
+
+
+cdef inline void tcp_received(Transport *t, int64_t got, size_t room) noexcept nogil:
+    """Progress of a transport that suspends: a short receive has emptied the kernel's buffer,
+    and the next byte is reported, unless the peer's end was: that is reported once."""
+    t.until = 0
+    t.budget -= got
+    if got < <int64_t> room and not t.ready & FP_HANGUP:
+        t.ready &= ~FP_READ
 
 
 cdef int tcp_milliseconds(int64_t ns) noexcept nogil:
@@ -55,9 +78,12 @@ cdef int tcp_send(Transport *t, Text first, Text second, int64_t *sent,
 
     *sent is -1 when the peer stopped reading: its answer may still come (RFC 9112 9.5).
     """
+    if t.fd < 0 and tcp_answer(t, sent):
+        t.until = 0
+        return ST_OK
+    if t.suspends and not t.ready & FP_WRITE:
+        return ST_NEED_MORE
     if t.fd < 0:
-        if tcp_answer(t, sent):
-            return ST_OK
         if first.size == 0:
             first = second
         t.want = first.data
@@ -65,8 +91,10 @@ cdef int tcp_send(Transport *t, Text first, Text second, int64_t *sent,
         return ST_WANT_WRITE
     sent[0] = fp_send2(t.fd, first.data, first.size, second.data, second.size, err)
     if sent[0] >= 0:
+        t.until = 0
         return ST_OK
     if err[0] == FP_EAGAIN:
+        t.ready &= ~FP_WRITE
         return ST_NEED_MORE
     if err[0] == FP_EPIPE or err[0] == FP_ECONNRESET:
         return ST_OK
@@ -83,22 +111,31 @@ cdef int tcp_recv(Transport *t, char *into, size_t room, int64_t *got, bint wait
     cdef int status
     if t.fd < 0:
         if tcp_answer(t, got):
+            t.until = 0
+            t.budget -= got[0]
             return ST_OK
+        if t.suspends:
+            status = tcp_suspend(t, FP_READ, False, &ready)
+            if status != ST_OK:
+                return status
         t.want = into
         t.want_size = room
         return ST_WANT_READ
     while True:
-        if wait_first or t.until:
+        if wait_first or t.until or t.suspends:
             status = tcp_wait(t, FP_READ, False, &ready, err)
             if status != ST_OK:
                 return status
         got[0] = fp_recv(t.fd, into, room, err)
         if got[0] >= 0:
+            if t.suspends:
+                tcp_received(t, got[0], room)
             return ST_OK
         if err[0] == FP_EINTR:
             return ST_EINTR
         if err[0] != FP_EAGAIN:
             return ST_OS_ERROR
+        t.ready &= ~FP_READ
         wait_first = True
 
 

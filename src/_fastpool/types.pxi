@@ -17,6 +17,7 @@ cdef enum Status:
     ST_EINTR = 4            # a signal arrived: run PyErr_CheckSignals, then call again
     ST_WANT_READ = 5        # object transport: fill Transport.want, then call again
     ST_WANT_WRITE = 6       # object transport: send Transport.want, then call again
+    ST_SUSPENDED = 7        # a transport that does not wait: call again after Transport.awaits
     # faults of the transport
     ST_SEND_TIMEOUT = 10
     ST_READ_TIMEOUT = 11
@@ -40,6 +41,7 @@ cdef enum Status:
     ST_TRUNCATED_BODY = 33
     ST_SIZE_LINE_TOO_LONG = 34
     ST_TRAILER_TOO_LONG = 35
+    ST_BODY_TOO_LARGE = 36  # more than Link.max_body
     # what our own caller asked for and may not ask for
     ST_BAD_METHOD = 40
     ST_BAD_TARGET = 41
@@ -180,6 +182,89 @@ cdef struct Transport:      # written by tcp.pxi, and by layer 5 to answer a wan
     size_t want_size        # bytes
     int64_t answer          # bytes it did, -1: the peer stopped reading
     uint8_t answered        # `answer` is valid and not yet consumed
+    # what follows is for a transport that never waits; mux.pxi owns it
+    uint8_t suspends        # a wait returns ST_SUSPENDED
+    uint8_t awaits          # FP_READ, FP_WRITE: what the suspended call waits for
+    uint8_t sending         # and whether the send limit holds for that wait
+    uint8_t ready           # FP_READ, FP_WRITE, FP_HANGUP: reported, and not known to be used up
+    uint8_t crossed         # object transport: TLS reads to be able to write, or the reverse
+    int64_t budget          # bytes that may still be received before others have their turn
+
+cdef struct Rest:           # a body too large for Exchange.inp; written by rest.pxi and rt_read()
+    void *block             # the bytes object that is being filled, owned; NULL: none
+    Buffer into             # its memory
+
+# --- many exchanges in one thread (event.pxi, timers.pxi, mux.pxi) ---------------------------
+
+cdef struct EventSet:       # written by event.pxi alone
+    int kind                # FP_EPOLL, FP_KQUEUE or FP_POLL; 0: closed
+    int fd                  # epoll's or kqueue's descriptor, owned
+    void *table             # poll's table, owned
+    int wake[2]             # its two ends, owned; the same one twice where the system can
+    int err                 # errno behind ST_OS_ERROR
+
+cdef enum TimerKind:
+    TIMER_LINK = 0          # of an exchange: handled by mux.pxi
+    TIMER_CALL = 1          # of a callback: left to layer 5
+
+cdef struct Timer:          # embedded in its owner
+    int64_t when            # CLOCK_MONOTONIC ns; the key in the heap
+    void *owner             # Link, or layer 5's object, borrowed
+    uint32_t at             # 1 + position in the heap; 0: not in it
+    uint8_t kind            # TimerKind
+
+cdef struct Timers:         # binary heap, written by timers.pxi alone
+    Timer **heap            # malloc'd, owned; the timers are not
+    uint32_t count
+    uint32_t cap
+
+cdef enum LinkState:
+    LINK_OUT = 0            # not in a Mux
+    LINK_IDLE = 1           # registered, nothing to do; an exchange may begin
+    LINK_WATCHED = 2        # layer 5 waits for `watched`
+    LINK_RUNNING = 3        # an exchange is on its way
+    LINK_STALE = 4          # it was idle, and the peer sent something or closed
+
+cdef enum LinkQueue:
+    QUEUE_NONE = 0
+    QUEUE_PYTHON = 1        # layer 5 has to look at it
+    QUEUE_AGAIN = 2         # there is more to receive: others first, then go on
+
+cdef struct Link:           # one descriptor in a Mux; embedded in layer 5's object
+    Exchange *x             # borrowed, as the transport; NULL: only watched
+    Transport *t
+    Buffer *into            # memory of a body that does not fit x.inp; NULL: not needed so far
+    void *owner             # layer 5's object, borrowed
+    Link *next              # neighbours in its queue
+    Link *previous
+    Timer timer             # fires no later than `due`
+    int64_t due             # ns at which the running wait ends; 0: never
+    int64_t deadline        # ns at which the exchange ends, whatever it does; 0: never
+    int64_t max_body        # bytes of body allowed on the wire; -1: any
+    int fd                  # borrowed
+    uint32_t tag            # position in Mux.links, and a count against late events
+    int status              # Status with which the exchange stopped; for layer 5
+    uint8_t state           # LinkState
+    uint8_t queue           # LinkQueue
+    uint8_t watched         # FP_READ, FP_WRITE
+    uint8_t fired           # of those, reported
+
+cdef struct LinkList:
+    Link *first
+    Link *last
+
+cdef struct Mux:            # written by mux.pxi; `woken` by any thread
+    EventSet set
+    Timers timers
+    LinkList python         # QUEUE_PYTHON
+    LinkList again          # QUEUE_AGAIN
+    Link **links            # by position; malloc'd, owned; [0] is the wake-up's and NULL
+    uint32_t cap
+    uint32_t free           # first free position, chained through `next_free`; 0: none
+    uint32_t *next_free     # malloc'd, owned
+    uint32_t *serial        # of a position: counts its links; malloc'd, owned
+    int64_t now             # ns: when the events being handled were fetched
+    uint32_t woken          # atomic: somebody rang, and run() has not yet returned for it
 
 # --- slots: the lock-free slot array (slots.pxi owns every field) --------------------------
 

@@ -15,6 +15,7 @@ cdef class Wire:
     cdef Limits bounds
     cdef uint32_t busy              # 1 while a thread is inside; see enter()
     cdef uint32_t generation        # fork generation in which the connection was made
+    cdef void *channel              # its Channel in a Multiplexer, borrowed; it clears this
     cdef uint32_t serial            # counts exchanges, so that an old reader reads nothing
     cdef uint8_t failed_in          # Phase in which the last exchange failed
     cdef Py_buffer view             # the request body's memory, held while it is sent
@@ -231,18 +232,8 @@ cdef class Wire:
             xchg_check_length(&self.x)
             self.begin_io(sock, direct, nanoseconds(send_timeout), nanoseconds(read_timeout))
             status = self.drive(sock, preload)
-            if status != ST_OK and status != ST_DONE and status != ST_FULL:
-                wire_fail(&self.x, status)
-            answer = answer_new(
-                &self.x, self.x.inp.data + self.x.body_start - self.x.head.size
-            )
-            answer.length = answer_length(&self.x)
-            if status == ST_DONE:
-                answer.body = PyBytes_FromStringAndSize(
-                    self.x.inp.data + self.x.body_start, self.x.gathered - self.x.body_start
-                )
-                self.finish(sock)
-            elif status == ST_FULL:
+            answer = self.answer(sock, status)
+            if status == ST_FULL:
                 answer.body = self.read_rest(sock)
             return answer
         except BaseException:
@@ -253,6 +244,21 @@ cdef class Wire:
             self.release()
             unpin(sock)
             self.leave()
+
+    cdef ResponseHead answer(self, object sock, int status):
+        """What rt_run() ended with, the body if it is complete; raises for a fault."""
+        cdef Exchange *x = &self.x
+        cdef ResponseHead answer
+        if status != ST_OK and status != ST_DONE and status != ST_FULL:
+            wire_fail(x, status)
+        answer = answer_new(x, x.inp.data + x.body_start - x.head.size)
+        answer.length = answer_length(x)
+        if status == ST_DONE:
+            answer.body = PyBytes_FromStringAndSize(
+                x.inp.data + x.body_start, x.gathered - x.body_start
+            )
+            self.finish(sock)
+        return answer
 
     cdef int begin_io(self, object sock, bint direct, int64_t send_ns, int64_t read_ns) except -1:
         cdef Exchange *x = &self.x
@@ -313,28 +319,35 @@ cdef class Wire:
                 return status
 
     cdef int serve(self, object sock, int want) except -1:
-        """Do for an object transport what the core wants, with the Python socket's methods."""
+        """Do for an object transport what the core wants, and wait for it."""
         cdef int64_t ns = self.t.send_ns if want == ST_WANT_WRITE else self.t.read_ns
         timeout = None if ns < 0 else ns / 1e9
         if sock.gettimeout() != timeout:
             sock.settimeout(timeout)
+        return self.transfer(sock, want)
+
+    cdef int transfer(self, object sock, int want) except -1:
+        """Move the bytes that the core wants with the Python socket's methods."""
         view = PyMemoryView_FromMemory(
             <char *> self.t.want, self.t.want_size,
             PyBUF_READ if want == ST_WANT_WRITE else PyBUF_WRITE,
         )
         try:
-            if want == ST_WANT_WRITE:
-                try:
-                    sock.sendall(view)
-                    self.t.answer = self.t.want_size
-                except (BrokenPipeError, ConnectionResetError):
-                    self.t.answer = -1
-            else:
+            if want == ST_WANT_READ:
                 if self.x.phase == PHASE_BODY and self.x.body.framing == FRAME_CLOSE:
                     # Only the end of the connection ends this body: over TLS that is an end
                     # without close_notify (RFC 9112 9.8), which ssl hides by default.
                     sock.suppress_ragged_eofs = False
                 self.t.answer = sock.recv_into(view)
+            else:
+                try:
+                    if self.t.suspends:
+                        self.t.answer = sock.send(view)
+                    else:
+                        sock.sendall(view)
+                        self.t.answer = self.t.want_size
+                except (BrokenPipeError, ConnectionResetError):
+                    self.t.answer = -1
         finally:
             view.release()
         self.t.answered = 1
@@ -353,47 +366,18 @@ cdef class Wire:
     # -- body ------------------------------------------------------------------------------
 
     cdef bytes read_rest(self, object sock):
-        """The whole body: what was gathered in inp, then all that follows.
-
-        Memory follows what has arrived: never more than FIRST_READ ahead of it, then doubling,
-        which costs address space only (realloc moves pages, and the end is cut off)."""
-        cdef Exchange *x = &self.x
-        cdef Buffer into
-        cdef size_t have = x.gathered - x.body_start
-        cdef size_t room = FIRST_READ
-        cdef PyObject *block
+        """The whole body: what was gathered in inp, then all that follows."""
+        cdef Rest rest
         cdef int status
-        if x.body.framing == FRAME_LENGTH and x.body.left < room:
-            room = <size_t> x.body.left
-        block = FP_NewBytes(NULL, have + room)
+        rest_open(&rest, &self.x)
         try:
-            into.data = PyBytes_AS_STRING(<object> block)
-            memcpy(into.data, x.inp.data + x.body_start, have)
-            x.gathered = x.body_start
-            into.start = 0
-            into.end = have
-            into.cap = have + room
             while True:
-                status = self.drive_read(sock, &into, False)
+                status = self.drive_read(sock, &rest.into, False)
                 if status != ST_OK:
                     break
-                room = into.cap
-                if x.body.framing == FRAME_LENGTH and x.body.left < room:
-                    room = <size_t> x.body.left
-                _PyBytes_Resize(&block, into.cap + room)
-                into.data = PyBytes_AS_STRING(<object> block)
-                into.cap += room
-            _PyBytes_Resize(&block, into.end)
-            result = <bytes> <object> block
+                rest_grow(&rest, &self.x)
+            result = rest_take(&rest, &self.x, status)
         finally:
-            if block is not NULL:
-                Py_DECREF_raw(block)
-        if status == ST_TRUNCATED_BODY:
-            left = x.body.left if x.body.framing == FRAME_LENGTH else None
-            check(status, x, (result, left))
-        elif status == ST_BAD_CHUNK_SIZE:
-            check(status, x, (FaultyBody(len(result)), faulty_line(x)))
-        elif status != ST_DONE:
-            check(status, x, None)
+            rest_drop(&rest)
         self.finish(sock)
         return result

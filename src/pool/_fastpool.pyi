@@ -153,6 +153,67 @@ class Wire:
     ) -> ResponseHead:
         """Send what is left of the request and receive the head, with `preload` the body."""
 
+class Multiplexer:
+    """Runs many exchanges at once, from one thread; only wake() is for others."""
+
+    def __init__(
+        self, backend: typing.Literal["epoll", "kqueue", "poll"] | None = None
+    ) -> None: ...
+    @property
+    def in_flight(self) -> int:
+        """Exchanges that were started and are not yet returned by run()."""
+
+    def start(
+        self,
+        job: object,
+        wire: Wire,
+        sock: socket.socket,
+        direct: bool,
+        send_timeout: float | None,
+        read_timeout: float | None,
+        deadline: float | None,
+        body: _Buffer | None,
+        max_body: int,
+    ) -> None:
+        """Send what prepare() wrote, over a socket that does not block; see run().
+
+        Timeouts count while nothing moves; `deadline` is a time.monotonic().  The connection
+        stays registered until forget(), or until it can no longer be reused.
+        """
+
+    def cancel(self, job_or_wire: object) -> None:
+        """End an exchange without a result; its connection is dead and forgotten."""
+
+    def forget(self, sock: socket.socket) -> None:
+        """Take a connection out, as it is; what runs on it is cancelled."""
+
+    def watch(self, fd: int, events: int, callback: Callable[[int], object]) -> None:
+        """Have run() call `callback(events)` once when reading (1) or writing (2) is possible."""
+
+    def unwatch(self, fd: int) -> None: ...
+    def call_at(self, when: float, callback: Callable[[], object]) -> TimerHandle:
+        """Have run() call `callback()` at a time.monotonic()."""
+
+    def wake(self) -> None:
+        """Let run() return soon; from any thread."""
+
+    def run(
+        self, timeout: float | None = None
+    ) -> list[tuple[typing.Any, ResponseHead | None, Exception | None]]:
+        """Drive everything until there is a result, callback, wake() or the time is up.
+
+        Results are (job, head, None) or (job, None, what Wire.exchange() would have raised);
+        the body is in the head.  BodyTooLargeError: more than max_body bytes came.
+        """
+
+    def close(self) -> None:
+        """Give everything up: what runs ends without a result and its connections are dead."""
+
+class TimerHandle:
+    """What Multiplexer.call_at() returns."""
+
+    def cancel(self) -> None: ...
+
 class BodyReader:
     """The unread body of one response."""
 

@@ -1,0 +1,337 @@
+# Layer 4: mux_*.  Owns the order of things for many exchanges in one thread: who is driven when
+# its socket is ready, what runs out of time, what layer 5 has to look at.  The exchanges are
+# driven by the functions of the blocking driver, over transports that suspend.  Runs without the
+# GIL; calls roundtrip, event and timers.
+#
+# Contract: one thread at a time, except mux_wake().  A Link belongs to layer 5 and stays where it
+# is from mux_arm() to mux_drop(); nothing is freed while mux_run() runs.  A link is on at most one
+# queue; who takes it off drives it on, or drops it.
+
+cdef enum:
+    EVENT_BATCH = 256       # reports fetched at once
+    STEP_BYTES = 262144     # bytes that one exchange receives before the others have their turn
+    LINK_SPARE = 64         # positions of a fresh table
+    POSITIONS_MAX = 1048575
+
+
+cdef int mux_open(Mux *m, int kind) noexcept nogil:
+    memset(m, 0, sizeof(Mux))
+    m.now = fp_now_ns()
+    return ev_open(&m.set, kind)
+
+
+cdef void mux_close(Mux *m, bint foreign) noexcept nogil:
+    """`foreign`: in a forked child.  The links have been dropped, or die with the caller."""
+    ev_close(&m.set, foreign)
+    tmr_free(&m.timers)
+    free(m.links)
+    free(m.next_free)
+    free(m.serial)
+    m.links = NULL
+    m.next_free = NULL
+    m.serial = NULL
+    m.cap = m.free = 0
+    m.python.first = m.python.last = m.again.first = m.again.last = NULL
+
+
+# --- positions ------------------------------------------------------------------------------
+
+
+cdef int mux_grow(Mux *m) noexcept nogil:
+    cdef uint32_t cap = m.cap * 2 if m.cap else LINK_SPARE
+    cdef Link **links
+    cdef uint32_t *numbers
+    cdef uint32_t i
+    if cap > POSITIONS_MAX + 1:
+        return ST_NO_MEMORY
+    links = <Link **> realloc(m.links, cap * sizeof(Link *))
+    if links is NULL:
+        return ST_NO_MEMORY
+    m.links = links
+    numbers = <uint32_t *> realloc(m.next_free, cap * sizeof(uint32_t))
+    if numbers is NULL:
+        return ST_NO_MEMORY
+    m.next_free = numbers
+    numbers = <uint32_t *> realloc(m.serial, cap * sizeof(uint32_t))
+    if numbers is NULL:
+        return ST_NO_MEMORY
+    m.serial = numbers
+    for i in range(m.cap, cap):
+        m.links[i] = NULL
+        m.serial[i] = 0
+        m.next_free[i] = i + 1 if i + 1 < cap else 0
+    m.free = m.cap if m.cap else 1      # position 0 is the bell's
+    m.cap = cap
+    return ST_OK
+
+
+cdef int mux_enter(Mux *m, Link *k) noexcept nogil:
+    """Give a link its position and tag."""
+    cdef uint32_t i
+    if m.free == 0 and mux_grow(m) != ST_OK:
+        return ST_NO_MEMORY
+    i = m.free
+    m.free = m.next_free[i]
+    m.links[i] = k
+    m.serial[i] += 1
+    k.tag = i | (m.serial[i] << FP_POSITION_BITS)
+    k.queue = QUEUE_NONE
+    k.timer.at = 0
+    k.timer.kind = TIMER_LINK
+    k.timer.owner = k
+    return ST_OK
+
+
+cdef int mux_arm(Mux *m, Link *k, int events) noexcept nogil:
+    """Put a link into the set, or change what it is there for: FP_EDGE for exchanges, else a
+    watch of FP_READ, FP_WRITE."""
+    cdef bint known = k.state != LINK_OUT
+    cdef int status
+    if not known:
+        status = mux_enter(m, k)
+        if status != ST_OK:
+            return status
+        k.state = LINK_IDLE
+    status = ev_arm(&m.set, k.fd, k.tag, events, known)
+    if status != ST_OK and not known:
+        mux_leave(m, k)
+    return status
+
+
+cdef void mux_leave(Mux *m, Link *k) noexcept nogil:
+    cdef uint32_t i = FP_POSITION(k.tag)
+    m.links[i] = NULL
+    m.next_free[i] = m.free
+    m.free = i
+    k.state = LINK_OUT
+
+
+cdef void mux_drop(Mux *m, Link *k) noexcept nogil:
+    """Forget a link and everything about it; its exchange, if one runs, is layer 5's to end."""
+    if k.state == LINK_OUT:
+        return
+    ev_drop(&m.set, k.fd, k.tag)
+    tmr_remove(&m.timers, &k.timer)
+    mux_unqueue(m, k)
+    mux_leave(m, k)
+
+
+# --- queues ---------------------------------------------------------------------------------
+
+
+cdef void mux_queue(Mux *m, Link *k, int queue) noexcept nogil:
+    cdef LinkList *q = &m.python if queue == QUEUE_PYTHON else &m.again
+    if k.queue != QUEUE_NONE:
+        return
+    k.queue = <uint8_t> queue
+    k.next = NULL
+    k.previous = q.last
+    if q.last is NULL:
+        q.first = k
+    else:
+        q.last.next = k
+    q.last = k
+
+
+cdef void mux_unqueue(Mux *m, Link *k) noexcept nogil:
+    cdef LinkList *q = &m.python if k.queue == QUEUE_PYTHON else &m.again
+    if k.queue == QUEUE_NONE:
+        return
+    k.queue = QUEUE_NONE
+    if k.previous is NULL:
+        q.first = k.next
+    else:
+        k.previous.next = k.next
+    if k.next is NULL:
+        q.last = k.previous
+    else:
+        k.next.previous = k.previous
+
+
+# --- one exchange ---------------------------------------------------------------------------
+
+
+cdef void mux_begin(Mux *m, Link *k) noexcept nogil:
+    """Drive an exchange whose request is prepared: sends at once.  `t` has its limits."""
+    k.state = LINK_RUNNING
+    k.into = NULL
+    k.t.suspends = 1
+    k.t.crossed = 0
+    # What came before the request is no answer to it; and writable is the rule.
+    k.t.ready = (k.t.ready & FP_HANGUP) | FP_WRITE
+    if k.t.ready & FP_HANGUP:
+        k.t.ready |= FP_READ
+    mux_step(m, k)
+
+
+cdef void mux_step(Mux *m, Link *k) noexcept nogil:
+    """Drive an exchange as far as its socket goes; at its end it is layer 5's."""
+    cdef int status = ST_EINTR
+    k.t.budget = STEP_BYTES
+    while status == ST_EINTR:       # no call waits, so none is worth a look at the signals
+        if k.into is NULL:
+            status = rt_run(k.x, k.t, True)
+        else:
+            status = rt_read(k.x, k.t, k.into, False)
+    if k.max_body >= 0 and mux_is_over(k, status):
+        status = ST_BODY_TOO_LARGE
+    if status != ST_SUSPENDED:
+        k.status = status
+        mux_queue(m, k, QUEUE_PYTHON)
+    else:
+        if k.t.ready & k.t.awaits:
+            mux_queue(m, k, QUEUE_AGAIN)
+        mux_await(m, k)
+
+
+cdef bint mux_is_over(const Link *k, int status) noexcept nogil:
+    """More body on the wire than allowed, or announced?"""
+    cdef const Exchange *x = k.x
+    cdef uint64_t size
+    if x.phase != PHASE_BODY and x.phase != PHASE_DONE:
+        return False
+    size = k.into.end if k.into is not NULL else x.gathered - x.body_start
+    if x.phase == PHASE_BODY and x.body.framing == FRAME_LENGTH and status != ST_OK:
+        size += x.body.left
+    return size > <uint64_t> k.max_body
+
+
+cdef void mux_await(Mux *m, Link *k) noexcept nogil:
+    """The exchange goes on when its socket is ready or it is its turn, until its time is up."""
+    cdef Transport *t = k.t
+    cdef int64_t limit = t.send_ns if t.sending else t.read_ns
+    if limit >= 0 and t.until == 0 and k.queue == QUEUE_NONE:
+        t.until = m.now + limit
+    k.due = t.until
+    if k.deadline and (k.due == 0 or k.deadline < k.due):
+        k.due = k.deadline
+    ev_want(&m.set, k.fd, k.tag, FP_READ | FP_WRITE if t.crossed else t.awaits)
+    # A timer that fires too early is moved then: see mux_expire().
+    if k.due and (k.timer.at == 0 or k.due < k.timer.when):
+        if tmr_set(&m.timers, &k.timer, k.due) != ST_OK:
+            mux_fault(m, k, ST_NO_MEMORY)
+
+
+cdef void mux_fault(Mux *m, Link *k, int status) noexcept nogil:
+    k.status = status
+    mux_unqueue(m, k)
+    mux_queue(m, k, QUEUE_PYTHON)
+
+
+cdef void mux_end(Mux *m, Link *k) noexcept nogil:
+    """Layer 5 has taken the result; what comes from now on is no part of it."""
+    k.state = LINK_IDLE
+    k.into = NULL
+    k.due = 0
+    if k.t.fd >= 0 and k.t.ready & FP_READ and not tcp_is_quiet(k.t.fd):
+        k.x.tainted = 1
+    ev_want(&m.set, k.fd, k.tag, FP_READ)
+
+
+# --- all of them ----------------------------------------------------------------------------
+
+
+cdef void mux_report(Mux *m, const fp_event *e) noexcept nogil:
+    """Something became possible with a descriptor."""
+    cdef uint32_t i = FP_POSITION(e.tag)
+    cdef Link *k = m.links[i] if i < m.cap else NULL
+    if e.tag == 0:
+        ev_silence(&m.set)
+        return
+    if k is NULL or k.tag != e.tag:
+        return      # of a link that has gone
+    if k.state == LINK_RUNNING:
+        k.t.ready |= <uint8_t> e.ready
+        if k.t.crossed:
+            k.t.crossed = 0
+            k.t.ready |= FP_READ | FP_WRITE
+        if k.queue == QUEUE_NONE:
+            mux_step(m, k)
+    elif k.state == LINK_WATCHED:
+        k.fired |= <uint8_t> (e.ready & k.watched)
+        if k.fired:
+            mux_queue(m, k, QUEUE_PYTHON)
+    elif k.state == LINK_IDLE and e.ready & FP_READ and k.x is not NULL:
+        k.state = LINK_STALE
+        xchg_dead(k.x)
+        ev_want(&m.set, k.fd, k.tag, 0)
+
+
+cdef void mux_expire(Mux *m) noexcept nogil:
+    """End what ran out of time; stops at a timer of layer 5's, which goes first."""
+    cdef Timer *timer
+    cdef Link *k
+    while True:
+        timer = tmr_first(&m.timers)
+        if timer is NULL or timer.when > m.now or timer.kind == TIMER_CALL:
+            return
+        k = <Link *> timer.owner
+        if k.state != LINK_RUNNING or k.due == 0 or k.queue == QUEUE_PYTHON:
+            tmr_remove(&m.timers, timer)
+        elif k.due > m.now:
+            tmr_set(&m.timers, timer, k.due)
+        else:
+            tmr_remove(&m.timers, timer)
+            mux_fault(m, k, ST_SEND_TIMEOUT if k.t.sending else ST_READ_TIMEOUT)
+
+
+cdef void mux_resume(Mux *m) noexcept nogil:
+    """One more turn for those that had more to receive; not for who asks again meanwhile."""
+    cdef Link *last = m.again.last
+    cdef Link *k
+    while m.again.first is not NULL:
+        k = m.again.first
+        mux_unqueue(m, k)
+        mux_step(m, k)
+        if k == last:
+            return
+
+
+cdef int mux_timeout(const Mux *m, int64_t until) noexcept nogil:
+    """Milliseconds that may be waited: for `until` (-1: for ever), and the first timer."""
+    cdef const Timer *timer = tmr_first(&m.timers)
+    cdef int64_t now
+    if m.python.first is not NULL or m.again.first is not NULL:
+        return 0
+    if timer is not NULL and (until < 0 or timer.when < until):
+        until = timer.when
+    if until < 0:
+        return -1
+    now = fp_now_ns()
+    return 0 if until <= now else tcp_milliseconds(until - now)
+
+
+cdef int mux_run(Mux *m, int64_t until) noexcept nogil:
+    """Drive everything until layer 5 has something to do, or until `until` (ns; -1: for ever).
+
+    ST_OK, ST_EINTR or ST_OS_ERROR; in each case m.python, the timers and m.woken, which stays
+    set until layer 5 takes it back, are to be looked at.
+    """
+    cdef fp_event events[EVENT_BATCH]
+    cdef Timer *timer
+    cdef int count
+    cdef int i
+    while True:
+        count = ev_wait(&m.set, events, EVENT_BATCH, mux_timeout(m, until))
+        if count < 0:
+            return ST_EINTR if m.set.err == FP_EINTR else ST_OS_ERROR
+        m.now = fp_now_ns()
+        for i in range(count):
+            mux_report(m, &events[i])
+        mux_resume(m)
+        # What has arrived goes before what is late.
+        if count < EVENT_BATCH:
+            mux_expire(m)
+        if m.python.first is not NULL or fp_load_u32(&m.woken):
+            return ST_OK
+        timer = tmr_first(&m.timers)
+        if timer is not NULL and timer.kind == TIMER_CALL and timer.when <= m.now:
+            return ST_OK
+        if 0 <= until <= m.now:
+            return ST_OK
+
+
+cdef void mux_wake(Mux *m) noexcept nogil:
+    """From any thread: let mux_run() return; once is as good as often."""
+    if fp_exchange_u32(&m.woken, 1) == 0:
+        ev_ring(&m.set)
