@@ -53,7 +53,7 @@ def both() -> dict[str, ModuleType]:
 
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    programs.need_module("trustme")
+    programs.need_program("openssl")
     from tests.support.certificates import Certificates
 
     return Certificates(tmp_path_factory.mktemp("certificates"))

@@ -8,7 +8,6 @@ import json
 import os
 import re
 import socket
-import ssl
 import subprocess
 import sys
 import threading
@@ -19,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import programs
+from tests.support import certificates, programs
 
 BINARY = bytes(range(256)) * 300  # larger than one block of the command's, with NUL and 0xff
 
@@ -76,16 +75,12 @@ def base_url() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def tls_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     """A server with a certificate of a CA that nobody knows: (base URL, file of the CA)."""
-    trustme = programs.need_module("trustme")
-    authority = trustme.CA()
-    ca_file = tmp_path_factory.mktemp("ca") / "ca.pem"
-    authority.cert_pem.write_to_path(str(ca_file))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost").configure_cert(context)
+    authority = certificates.Authority(tmp_path_factory.mktemp("ca"), "ca", "Nobody you know")
+    context = authority.issue("server", "localhost").server_context()
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.socket = context.wrap_socket(server.socket, server_side=True)
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"https://localhost:{server.server_port}", ca_file
+        yield f"https://localhost:{server.server_port}", authority.certificate
         server.shutdown()
 
 
