@@ -32,10 +32,11 @@ cdef int pin(object sock) except -1:
 
 
 cdef int unpin(object sock) except -1:
+    # Race: socket.close() notes that it was called, then looks at the count; we count, then
+    # look whether it was.  One of the two sees the other and closes the descriptor.
+    sock._io_refs -= 1
     if sock._closed:
-        sock._decref_socketios()
-    else:
-        sock._io_refs -= 1
+        sock.close()
     return 0
 
 

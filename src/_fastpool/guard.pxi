@@ -9,10 +9,26 @@ cdef extern from *:
     #if PY_VERSION_HEX < 0x030B0000
         if (!(((PyTypeObject *)type)->tp_flags & Py_TPFLAGS_VALID_VERSION_TAG)) return 0;
     #endif
-        return ((PyTypeObject *)type)->tp_version_tag;
+        /* Race: another thread modifies the type just now, before or after this look. */
+        return fp_load_relaxed_u32((uint32_t *)&((PyTypeObject *)type)->tp_version_tag);
+    }
+
+    /* dict.get() as Cython does not have it: with a borrowed reference, another thread without
+     * the GIL could replace the value before it is counted. */
+    static inline PyObject *fp_dict_get(PyObject *dict, PyObject *key) {
+        PyObject *value;
+    #if PY_VERSION_HEX >= 0x030D0000
+        if (PyDict_GetItemRef(dict, key, &value) == 0) value = Py_NewRef(Py_None);
+    #else
+        value = PyDict_GetItemWithError(dict, key);
+        if (value == NULL && !PyErr_Occurred()) value = Py_None;
+        Py_XINCREF(value);
+    #endif
+        return value;
     }
     """
     unsigned int fp_type_version(object type)
+    object fp_dict_get(dict known, object key)
 
 cdef extern from "Python.h":
     PyObject *PyFunction_GET_CODE(object function)
@@ -93,7 +109,7 @@ cdef class Guard:
         self.hooks = hooks
 
     cdef object verdict(self, dict known, object cls, object examine):
-        cdef TypeSnapshot snapshot = known.get(cls)
+        cdef TypeSnapshot snapshot = fp_dict_get(known, cls)
         if snapshot is None or not snapshot.unchanged():
             snapshot = examine(cls)
             known[cls] = snapshot

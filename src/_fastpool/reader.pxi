@@ -1,6 +1,10 @@
 # Layer 5: cdef class BodyReader, a response body that is read piece by piece.  Owns the pin on
 # the socket from the head to the last byte, as http.client's makefile() does, so that
 # connection.close() may come first.  Framing, reuse and buffers are the Wire's.
+#
+# close() may come from any thread, also while another one reads: whoever is inside keeps the
+# pin, and lets go of it when it leaves.  `sock`, `dropped`, `inside` and `read_timeout` change
+# under the reader's critical section, which is nothing where the GIL is.
 
 
 @cython.final
@@ -10,17 +14,19 @@ cdef class BodyReader:
 
     cdef Wire wire
     cdef object sock                # pinned; None when closed
+    cdef object dropped             # pinned; closed while `inside`, unpinned by stop()
+    cdef bint inside                # a thread is between start() and stop()
     cdef uint32_t serial            # the exchange it belongs to
     cdef bint direct
     cdef readonly bint complete     # every byte has arrived and been handed out
     cdef int64_t received           # body bytes handed out
-    cdef public object read_timeout     # seconds without progress, or None
+    cdef object timeout             # see read_timeout
 
     def __cinit__(self, Wire wire not None, sock, bint direct, read_timeout):
         self.wire = wire
         self.serial = wire.serial
         self.direct = direct
-        self.read_timeout = read_timeout
+        self.timeout = read_timeout
         pin(sock)
         self.sock = sock
         if wire.x.phase == PHASE_DONE:
@@ -40,7 +46,21 @@ cdef class BodyReader:
     @property
     def connection_socket(self):
         """The Python socket, or None after the end."""
-        return self.sock
+        with cython.critical_section(self):
+            sock = self.sock
+        return sock
+
+    @property
+    def read_timeout(self):
+        """Seconds without progress, or None."""
+        with cython.critical_section(self):
+            timeout = self.timeout
+        return timeout
+
+    @read_timeout.setter
+    def read_timeout(self, timeout):
+        with cython.critical_section(self):
+            self.timeout = timeout
 
     @property
     def length_remaining(self):
@@ -63,10 +83,16 @@ cdef class BodyReader:
 
     def close(self):
         """Give up what is unread; the connection is then not reused."""
-        cdef object sock = self.sock
+        with cython.critical_section(self):
+            sock = self.sock
+            self.sock = None
+            if self.inside:
+                # Race: another thread reads, or we are a signal handler above one that does.
+                # The bytes and the descriptor are in its hands.
+                self.dropped = sock
+                sock = None
         if sock is None:
             return
-        self.sock = None
         if not self.complete and self.serial == self.wire.serial:
             xchg_dead(&self.wire.x)
         unpin(sock)
@@ -158,16 +184,16 @@ cdef class BodyReader:
 
     cdef bytes read_all(self):
         cdef bytes result
-        self.start()
+        sock = self.start()
         try:
             self.wire.x.gathered = self.wire.x.body_start = self.wire.x.inp.start
-            result = self.wire.read_rest(self.sock)
+            result = self.wire.read_rest(sock)
             self.received += len(result)
         except BaseException:
             self.broken()
             raise
         finally:
-            self.wire.leave()
+            self.stop()
         self.complete = True
         self.close()
         return result
@@ -176,12 +202,12 @@ cdef class BodyReader:
         """Read into `into`; True when the body has ended, for good or for bad."""
         cdef int status
         cdef size_t before = into.end
-        self.start()
+        sock = self.start()
         try:
-            status = self.wire.drive_read(self.sock, into, once)
+            status = self.wire.drive_read(sock, into, once)
             self.received += into.end - before
             if status == ST_DONE:
-                self.wire.finish(self.sock)
+                self.wire.finish(sock)
             elif status == ST_TRUNCATED_BODY and self.wire.x.body.framing == FRAME_LENGTH:
                 # As http.client: a short read, and the end.  The response counts its bytes.
                 xchg_dead(&self.wire.x)
@@ -191,7 +217,7 @@ cdef class BodyReader:
             self.broken()
             raise
         finally:
-            self.wire.leave()
+            self.stop()
         if status == ST_OK:
             return False
         self.complete = status == ST_DONE
@@ -201,30 +227,29 @@ cdef class BodyReader:
     cdef int next_chunk(self) except -1:
         """Read up to the data of the next chunk, or to the end of the body."""
         cdef int status
-        cdef int64_t got = 0
-        self.start()
+        sock = self.start()
         try:
             while True:
                 status = body_next_chunk(&self.wire.x)
                 if status != ST_NEED_MORE:
                     break
-                self.receive_more()
+                self.receive_more(sock)
             if status == ST_DONE or self.wire.x.phase == PHASE_DONE:
                 xchg_body_done(&self.wire.x)
-                self.wire.finish(self.sock)
+                self.wire.finish(sock)
             elif status != ST_OK:
                 self.fail(status)
         except BaseException:
             self.broken()
             raise
         finally:
-            self.wire.leave()
+            self.stop()
         if self.wire.x.phase == PHASE_DONE:
             self.complete = True
             self.close()
         return 0
 
-    cdef int receive_more(self) except -1:
+    cdef int receive_more(self, object sock) except -1:
         """One receive behind inp.end, for lines of the chunk framing."""
         cdef Exchange *x = &self.wire.x
         cdef int64_t got = 0
@@ -236,7 +261,7 @@ cdef class BodyReader:
             if status == ST_EINTR:
                 PyErr_CheckSignals()
             elif status == ST_WANT_READ:
-                self.wire.serve(self.sock, status)
+                self.wire.serve(sock, status)
             elif status == ST_OK:
                 return 0
             elif status == ST_DONE:
@@ -245,18 +270,41 @@ cdef class BodyReader:
             else:
                 self.fail(status)
 
-    cdef int start(self) except -1:
+    cdef object start(self):
+        """Go inside, in order to read; returns the socket, which stays pinned until stop()."""
         cdef Wire wire = self.wire
         if self.serial != wire.serial:
             check(ST_BUSY, &wire.x, None)
         wire.enter()
-        wire.t.fd = self.sock.fileno() if self.direct else -1
-        wire.t.read_ns = nanoseconds(self.read_timeout)
-        wire.t.until = 0
-        wire.t.answered = 0
-        if self.direct and wire.t.fd < 0:
-            wire.leave()
-            raise OSError(9, py_strerror(9))
+        with cython.critical_section(self):
+            sock = self.sock
+            timeout = self.timeout
+            self.inside = sock is not None
+        try:
+            if sock is None:
+                raise ValueError("I/O operation on closed file")
+            wire.t.fd = sock.fileno() if self.direct else -1
+            wire.t.read_ns = nanoseconds(timeout)
+            wire.t.until = 0
+            wire.t.answered = 0
+            if self.direct and wire.t.fd < 0:
+                raise OSError(9, py_strerror(9))
+        except BaseException:
+            self.stop()
+            raise
+        return sock
+
+    cdef int stop(self) except -1:
+        """Come out again, and do what a close() from another thread left to us."""
+        with cython.critical_section(self):
+            dropped = self.dropped
+            self.dropped = None
+            self.inside = False
+        if dropped is not None:
+            xchg_dead(&self.wire.x)
+        self.wire.leave()
+        if dropped is not None:
+            unpin(dropped)
         return 0
 
     cdef int fail(self, int status) except -1:
@@ -272,8 +320,9 @@ cdef class BodyReader:
     cdef int broken(self) except -1:
         """After a fault nothing more can be read, and nobody may reuse the connection."""
         xchg_dead(&self.wire.x)
-        sock = self.sock
-        self.sock = None
+        with cython.critical_section(self):
+            sock = self.sock
+            self.sock = None
         if sock is not None:
             unpin(sock)
         return 0
