@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import faulthandler
 import itertools
+import os
+import sys
 from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
@@ -22,6 +24,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "leaks: measures memory in a process of its own")
     if not faulthandler.is_enabled():
         faulthandler.enable()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """FASTPOOL_WITHOUT_GIL=1: nothing that was imported may have turned the GIL on."""
+    if os.environ.get("FASTPOOL_WITHOUT_GIL") == "1" and sys._is_gil_enabled():
+        raise pytest.UsageError("the GIL is on")
 
 
 def implementation(name: str) -> ModuleType:

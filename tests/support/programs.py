@@ -7,12 +7,18 @@ import importlib
 import os
 import shutil
 import sys
+import sysconfig
+from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 
-# Left out of the test extra on the newest Python.
+# Left out of the test extra on the newest Python, and on free-threaded ones.
 NOT_EVERYWHERE = {"gevent", "eventlet"} if sys.version_info >= (3, 14) else set()
+WITHOUT_GIL = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+if WITHOUT_GIL:
+    lines = Path(__file__).with_name("without_gil.txt").read_text().splitlines()
+    NOT_EVERYWHERE |= {line.split()[1] for line in lines if not line.startswith("#")}
 # Debian keeps servers outside an ordinary user's PATH.
 EXTRA_PATH = ("/usr/sbin", "/usr/local/sbin", "/sbin")
 
@@ -51,6 +57,6 @@ def need_module(name: str) -> Any:
 
 def lacking(name: str, why: str = "it is not installed") -> NoReturn:
     """As `unavailable`, for a module: skip where even a full installation has none."""
-    if name in NOT_EVERYWHERE:
+    if name.partition(".")[0] in NOT_EVERYWHERE:
         pytest.skip(f"no {name} for this Python")
     unavailable(f"the module {name}: {why}")

@@ -7,14 +7,13 @@ import queue
 import signal
 import threading
 import time
-import traceback
 import weakref
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from pool._fastpool import QueueClosed, SlotPool, _slot_states, fork_generation
+from tests.support.children import child_status, in_child
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork"),
@@ -24,33 +23,6 @@ pytestmark = [
 
 class Item:
     """Something that can be watched while it dies."""
-
-
-def in_child(check: Callable[[], None]) -> None:
-    """Run `check` in a forked child; its assertions count here."""
-    pid = os.fork()
-    if pid == 0:
-        status = 1
-        try:
-            check()
-            status = 0
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            os._exit(status)
-    assert child_status(pid) == 0
-
-
-def child_status(pid: int) -> int:
-    limit = time.monotonic() + 20
-    while time.monotonic() < limit:
-        done, status = os.waitpid(pid, os.WNOHANG)
-        if done:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(0.005)
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
-    raise AssertionError("the child hangs")
 
 
 def test_generation_counts_forks() -> None:

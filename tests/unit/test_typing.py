@@ -50,7 +50,7 @@ def run(
 @pytest.mark.timeout(300)
 def test_sample_passes_mypy_strict(impl: ModuleType, tmp_path: Path) -> None:
     if importlib.util.find_spec("mypy") is None:
-        programs.unavailable("mypy is not installed")
+        programs.lacking("mypy")
     sample = sample_for(impl.__name__, tmp_path)
     options = ["--strict", "--no-error-summary", f"--cache-dir={tmp_path / 'cache'}"]
     done = run(["-m", "mypy", *options, sample.name], impl, tmp_path)
@@ -61,7 +61,7 @@ def test_sample_passes_mypy_strict(impl: ModuleType, tmp_path: Path) -> None:
 def test_wrong_use_is_found(impl: ModuleType, tmp_path: Path) -> None:
     """The types say something: they are not Any."""
     if importlib.util.find_spec("mypy") is None:
-        programs.unavailable("mypy is not installed")
+        programs.lacking("mypy")
     (tmp_path / "wrong.py").write_text(
         f"import {impl.__name__} as urllib3\n"
         "reveal_type(urllib3.PoolManager().request('GET', 'http://x.test/').status)\n"
