@@ -235,11 +235,8 @@ class HTTPConnection(_HTTPConnection):
         self.send(self._tunnel_request())
         response = self.response_class(self.sock, method=self._method)  # type: ignore[attr-defined]
         try:
-            code, message = self._read_tunnel_reply(response)
-            if code != http.HTTPStatus.OK:
-                self.close()
-                raise OSError(f"Tunnel connection failed: {code} {message.strip()}")
-            self._refuse_bytes_after_tunnel_reply(response.fp)
+            self._check_tunnel_reply(*self._read_tunnel_reply(response))
+            self._refuse_bytes_after_tunnel_reply(_buffered_bytes(response.fp, self.sock))
         finally:
             response.close()
 
@@ -276,19 +273,13 @@ class HTTPConnection(_HTTPConnection):
                 return code, message
         raise HTTPException("The proxy sent too many interim responses to CONNECT")
 
-    def _refuse_bytes_after_tunnel_reply(self, fp: typing.Any) -> None:
+    def _check_tunnel_reply(self, code: int, message: str) -> None:
+        if code != http.HTTPStatus.OK:
+            self.close()
+            raise OSError(f"Tunnel connection failed: {code} {message.strip()}")
+
+    def _refuse_bytes_after_tunnel_reply(self, surplus: bytes) -> None:
         """What came in one segment with the reply would be lost, or read as the origin's."""
-        sock = self.sock
-        if not isinstance(fp, io.BufferedReader) or not isinstance(sock, socket.socket):
-            return
-        timeout = sock.gettimeout()
-        sock.settimeout(0)  # peek() must not wait for the origin's first bytes
-        try:
-            surplus = fp.peek(1)
-        except OSError:  # TLS says "would block" by raising
-            surplus = b""
-        finally:
-            sock.settimeout(timeout)
         if surplus:
             self.close()
             raise OSError("Tunnel connection failed: data after the proxy's reply to CONNECT")
@@ -297,6 +288,9 @@ class HTTPConnection(_HTTPConnection):
         self.sock = self._new_conn()
         if self._tunnel_host:
             self._enter_tunnel()
+        self._note_connected()
+
+    def _note_connected(self) -> None:
         self._has_connected_to_proxy = proxied = bool(self.proxy)
         if proxied:
             self.proxy_is_verified = False
@@ -610,6 +604,20 @@ def _read_header_lines(fp: typing.Any) -> list[bytes]:
             raise HTTPException(f"got more than {max_count} headers")
 
 
+def _buffered_bytes(fp: typing.Any, sock: typing.Any) -> bytes:
+    """What a file that was read line by line holds behind the last line."""
+    if not isinstance(fp, io.BufferedReader) or not isinstance(sock, socket.socket):
+        return b""
+    timeout = sock.gettimeout()
+    sock.settimeout(0)  # peek() must not wait for the origin's first bytes
+    try:
+        return fp.peek(1)
+    except OSError:  # TLS says "would block" by raising
+        return b""
+    finally:
+        sock.settimeout(timeout)
+
+
 def _normalize_header_value(value: str) -> str:
     """`value` with each obsolete fold replaced by a space (RFC 9112 5.2)."""
     if "\r\n" not in value:
@@ -791,21 +799,31 @@ class HTTPSConnection(HTTPConnection):
         """Leave in `sock` a TLS session with the origin, or with a forwarding proxy."""
         sock: typing.Any = self._new_conn()
         self.sock = sock
-        server_hostname = self.host
         tls_in_tls = False
         if self.proxy_is_tunneling:
             tls_in_tls = self._tunnel_scheme == "https"
             sock = self._connect_tunnel(sock)
-            server_hostname = typing.cast(str, self._tunnel_host)
-        if self.server_hostname is not None:
-            server_hostname = self.server_hostname
+        server_hostname = self._origin_name()
         _warn_if_clock_is_wrong()
 
-        if self.proxy_is_forwarding and self.proxy_config is not None:
+        if self._speaks_tls_with_proxy():
             self.sock = self._connect_tls_proxy(self.host, sock)
             verified = self.proxy_is_verified is True
         else:
             self.sock, verified = self._connect_tls_origin(server_hostname, sock, tls_in_tls)
+        self._note_verification(verified)
+
+    def _origin_name(self) -> str:
+        """The name that the origin has to prove."""
+        if self.server_hostname is not None:
+            return self.server_hostname
+        return typing.cast(str, self._tunnel_host) if self.proxy_is_tunneling else self.host
+
+    def _speaks_tls_with_proxy(self) -> bool:
+        """Whether the last TLS session ends at a proxy, which forwards what it reads."""
+        return self.proxy_is_forwarding and self.proxy_config is not None
+
+    def _note_verification(self, verified: bool) -> None:
         # A forwarding proxy is the end of our TLS: what lies behind it nobody verified.
         self.is_verified = verified and not self.proxy_is_forwarding
         self._has_connected_to_proxy = bool(self.proxy)
@@ -825,23 +843,28 @@ class HTTPSConnection(HTTPConnection):
         self, server_hostname: str, sock: socket.socket, tls_in_tls: bool
     ) -> _WrappedAndVerifiedSocket:
         return _ssl_wrap_socket_and_match_hostname(
-            sock=sock,
-            cert_reqs=self.cert_reqs,
-            ssl_version=self.ssl_version,
-            ssl_minimum_version=self.ssl_minimum_version,
-            ssl_maximum_version=self.ssl_maximum_version,
-            ca_certs=self.ca_certs,
-            ca_cert_dir=self.ca_cert_dir,
-            ca_cert_data=self.ca_cert_data,
-            cert_file=self.cert_file,
-            key_file=self.key_file,
-            key_password=self.key_password,
-            server_hostname=server_hostname.rstrip("."),  # certificates name no root
-            ssl_context=self._own_context(),
-            tls_in_tls=tls_in_tls,
-            assert_hostname=self.assert_hostname,
-            assert_fingerprint=self.assert_fingerprint,
+            sock=sock, **self._origin_tls(server_hostname, tls_in_tls)
         )
+
+    def _origin_tls(self, server_hostname: str, tls_in_tls: bool) -> dict[str, typing.Any]:
+        """How to do TLS with the origin: settings of a `_Handshake`."""
+        return {
+            "cert_reqs": self.cert_reqs,
+            "ssl_version": self.ssl_version,
+            "ssl_minimum_version": self.ssl_minimum_version,
+            "ssl_maximum_version": self.ssl_maximum_version,
+            "ca_certs": self.ca_certs,
+            "ca_cert_dir": self.ca_cert_dir,
+            "ca_cert_data": self.ca_cert_data,
+            "cert_file": self.cert_file,
+            "key_file": self.key_file,
+            "key_password": self.key_password,
+            "server_hostname": server_hostname.rstrip("."),  # certificates name no root
+            "ssl_context": self._own_context(),
+            "tls_in_tls": tls_in_tls,
+            "assert_hostname": self.assert_hostname,
+            "assert_fingerprint": self.assert_fingerprint,
+        }
 
     def _own_context(self) -> ssl.SSLContext | None:
         return self._cache() if self.ssl_context is None else self.ssl_context
@@ -851,7 +874,12 @@ class HTTPSConnection(HTTPConnection):
         return typing.cast("ssl.SSLContext | None", self._context_cache)
 
     def _connect_tls_proxy(self, hostname: str, sock: socket.socket) -> ssl.SSLSocket:
-        """TLS with the proxy, by the proxy's settings; those of the origin never mix in.
+        wrapped = _ssl_wrap_socket_and_match_hostname(sock, **self._proxy_tls(hostname))
+        self.proxy_is_verified = wrapped.is_verified
+        return wrapped.socket  # type: ignore[return-value]
+
+    def _proxy_tls(self, hostname: str) -> dict[str, typing.Any]:
+        """How to do TLS with the proxy; settings for the origin never mix in.
 
         Only without a context for the proxy do its trust settings come from the pool, and
         then never its client certificate, its SNI or its assertions.
@@ -861,26 +889,23 @@ class HTTPSConnection(HTTPConnection):
         context = own
         if own is None:
             context = self._own_context() if self.proxy_is_forwarding else self._cache()
-        wrapped = _ssl_wrap_socket_and_match_hostname(
-            sock,
-            cert_reqs=self.cert_reqs if own is None else own.verify_mode,
-            ssl_version=self.ssl_version if own is None else None,
-            ssl_minimum_version=self.ssl_minimum_version if own is None else None,
-            ssl_maximum_version=self.ssl_maximum_version if own is None else None,
-            ca_certs=self.ca_certs if own is None else None,
-            ca_cert_dir=self.ca_cert_dir if own is None else None,
-            ca_cert_data=self.ca_cert_data if own is None else None,
-            server_hostname=hostname,
-            ssl_context=context,
-            assert_hostname=config.assert_hostname,
-            assert_fingerprint=config.assert_fingerprint,
-            cert_file=None,
-            key_file=None,
-            key_password=None,
-            tls_in_tls=False,
-        )
-        self.proxy_is_verified = wrapped.is_verified
-        return wrapped.socket  # type: ignore[return-value]
+        return {
+            "cert_reqs": self.cert_reqs if own is None else own.verify_mode,
+            "ssl_version": self.ssl_version if own is None else None,
+            "ssl_minimum_version": self.ssl_minimum_version if own is None else None,
+            "ssl_maximum_version": self.ssl_maximum_version if own is None else None,
+            "ca_certs": self.ca_certs if own is None else None,
+            "ca_cert_dir": self.ca_cert_dir if own is None else None,
+            "ca_cert_data": self.ca_cert_data if own is None else None,
+            "server_hostname": hostname,
+            "ssl_context": context,
+            "assert_hostname": config.assert_hostname,
+            "assert_fingerprint": config.assert_fingerprint,
+            "cert_file": None,
+            "key_file": None,
+            "key_password": None,
+            "tls_in_tls": False,
+        }
 
 
 def _warn_if_clock_is_wrong() -> None:
@@ -924,42 +949,71 @@ def _ssl_wrap_socket_and_match_hostname(
     In place of `ssl_context` may stand a cache of them; None means the common one.  The
     peer is checked by fingerprint, `assert_hostname` or `server_hostname`, in this order.
     """
-    verify_mode = resolve_cert_reqs(cert_reqs)
-    checks_hostname = not _checks_hostname_itself(assert_hostname, assert_fingerprint)
-    if ssl_context is not None and hasattr(ssl_context, "wrap_socket"):
-        context = ssl_context
-        context.verify_mode = verify_mode
-        if not checks_hostname:
-            context.check_hostname = False
-    else:
-        policy = (verify_mode, checks_hostname)
-        versions = (resolve_ssl_version(ssl_version), ssl_minimum_version, ssl_maximum_version)
-        trusted = (ca_certs, ca_cert_dir, ca_cert_data)
-        identity = (cert_file, key_file, key_password)
-        context = _shared_context(ssl_context, (policy, versions, trusted, identity))
-    server_hostname = _tls_name(server_hostname)
-    tls = ssl_wrap_socket(
-        sock=sock,
-        keyfile=key_file,
-        certfile=cert_file,
-        key_password=key_password,
-        ca_certs=ca_certs,
-        ca_cert_dir=ca_cert_dir,
-        ca_cert_data=ca_cert_data,
-        server_hostname=server_hostname,
-        ssl_context=context,
-        tls_in_tls=tls_in_tls,
-    )
-    try:
-        if assert_fingerprint:
-            _assert_fingerprint(tls.getpeercert(binary_form=True), assert_fingerprint)
-        elif assert_hostname is not False:
-            _check_peer_name(tls, context, assert_hostname or server_hostname)
-        verified = context.verify_mode == ssl.CERT_REQUIRED or bool(assert_fingerprint)
-        return _WrappedAndVerifiedSocket(tls, verified)
-    except BaseException:
-        tls.close()
-        raise
+    settings = dict(locals())
+    del settings["sock"]
+    handshake = _Handshake(settings)
+    return handshake.judge(ssl_wrap_socket(sock=sock, **handshake.arguments()))
+
+
+class _Handshake:
+    """A TLS handshake to come, and how its peer is judged.
+
+    `settings` are the keywords of _ssl_wrap_socket_and_match_hostname(), all of them.
+    """
+
+    def __init__(self, settings: dict[str, typing.Any]) -> None:
+        trusted = tuple(settings[name] for name in ("ca_certs", "ca_cert_dir", "ca_cert_data"))
+        identity = tuple(settings[name] for name in ("cert_file", "key_file", "key_password"))
+        self._assert_hostname = settings["assert_hostname"]
+        self._assert_fingerprint = settings["assert_fingerprint"]
+        self.server_hostname = _tls_name(settings["server_hostname"])
+        self.tls_in_tls: bool = settings["tls_in_tls"]
+        self.material = (*trusted, *identity)
+
+        verify_mode = resolve_cert_reqs(settings["cert_reqs"])
+        itself = _checks_hostname_itself(self._assert_hostname, self._assert_fingerprint)
+        given = settings["ssl_context"]
+        self.context: ssl.SSLContext
+        if given is not None and hasattr(given, "wrap_socket"):
+            self.context = given
+            self.context.verify_mode = verify_mode
+            if itself:
+                self.context.check_hostname = False
+        else:
+            lowest, highest = settings["ssl_minimum_version"], settings["ssl_maximum_version"]
+            versions = (resolve_ssl_version(settings["ssl_version"]), lowest, highest)
+            self.context = _shared_context(
+                given, ((verify_mode, not itself), versions, trusted, identity)
+            )
+
+    def arguments(self) -> dict[str, typing.Any]:
+        """Those of ssl_wrap_socket(), less the socket."""
+        ca_certs, ca_cert_dir, ca_cert_data, cert_file, key_file, key_password = self.material
+        return {
+            "keyfile": key_file,
+            "certfile": cert_file,
+            "key_password": key_password,
+            "ca_certs": ca_certs,
+            "ca_cert_dir": ca_cert_dir,
+            "ca_cert_data": ca_cert_data,
+            "server_hostname": self.server_hostname,
+            "ssl_context": self.context,
+            "tls_in_tls": self.tls_in_tls,
+        }
+
+    def judge(self, tls: ssl.SSLSocket | SSLTransport) -> _WrappedAndVerifiedSocket:
+        """Check the peer after the handshake; when it fails, close the socket and raise."""
+        expected, fingerprint = self._assert_hostname, self._assert_fingerprint
+        try:
+            if fingerprint:
+                _assert_fingerprint(tls.getpeercert(binary_form=True), fingerprint)
+            elif expected is not False:
+                _check_peer_name(tls, self.context, expected or self.server_hostname)
+            verified = self.context.verify_mode == ssl.CERT_REQUIRED or bool(fingerprint)
+            return _WrappedAndVerifiedSocket(tls, verified)
+        except BaseException:
+            tls.close()
+            raise
 
 
 def _shared_context(cache: typing.Any, settings: typing.Any) -> ssl.SSLContext:

@@ -442,17 +442,21 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
         try:
             self._validate_conn(conn)
         except (OSError, TimeoutError, BaseSSLError, CertificateError, SSLError) as e:
-            error: Exception = e
-            if isinstance(e, (SocketTimeout, BaseSSLError)):
-                try:
-                    self._raise_timeout(err=e, url=url, timeout_value=conn.timeout)
-                except TimeoutError as named:  # the class of this package
-                    error = named
-            if _is_tls_failure(error):
-                error = _ssl_error(error)
-            if isinstance(error, (OSError, TimeoutError, SSLError)) and _lacks_proxy(conn):
-                error = _wrap_proxy_error(error, conn.proxy.scheme)  # type: ignore[union-attr]
-            raise error  # noqa: B904  (often `e` itself; else it has its cause)
+            raise self._readiness_error(e, conn, url)  # noqa: B904  (`e`, or it has its cause)
+
+    def _readiness_error(self, e: Exception, conn: BaseHTTPConnection, url: str) -> Exception:
+        """Our name for what connecting to an HTTPS origin failed with."""
+        error = e
+        if isinstance(e, (SocketTimeout, BaseSSLError)):
+            try:
+                self._raise_timeout(err=e, url=url, timeout_value=conn.timeout)
+            except TimeoutError as named:  # the class of this package
+                error = named
+        if _is_tls_failure(error):
+            error = _ssl_error(error)
+        if isinstance(error, (OSError, TimeoutError, SSLError)) and _lacks_proxy(conn):
+            error = _wrap_proxy_error(error, conn.proxy.scheme)  # type: ignore[union-attr]
+        return error
 
     def _receive(
         self, conn: BaseHTTPConnection, url: str, read_timeout: float | None
@@ -968,13 +972,16 @@ class HTTPSConnectionPool(HTTPConnectionPool):
 
     def _prepare_proxy(self, conn: HTTPSConnection) -> None:  # type: ignore[override]
         """Open a tunnel by CONNECT; proxy credentials go to the proxy alone."""
+        self._aim_tunnel(conn)
+        conn.connect()
+
+    def _aim_tunnel(self, conn: typing.Any) -> None:
         conn.set_tunnel(
             scheme="https" if self.proxy and self.proxy.scheme == "https" else "http",
             host=self._tunnel_host,
             port=self.port,
             headers=self.proxy_headers,
         )
-        conn.connect()
 
     def _new_conn(self) -> BaseHTTPSConnection:
         """A fresh connection, not yet open; ImportError when Python has no ssl module."""

@@ -31,26 +31,15 @@ def create_connection(
     cannot hold, socket.gaierror when it is unknown, else the OSError of the last attempt.
     """
     host, port = address
-    if host.startswith("["):
-        host = host.strip("[]")
-    try:
-        host.encode("idna")
-    except UnicodeError:
-        raise _bad_host_name(host) from None
-
+    host = _name_to_look_up(host)
     failure: OSError | None = None
     # Not socket.create_connection(): that takes neither options nor an address family.
-    for family, kind, proto, _, sockaddr in socket.getaddrinfo(
+    for *kind, _, sockaddr in socket.getaddrinfo(
         host, port, allowed_gai_family(), socket.SOCK_STREAM
     ):
         try:
-            sock = socket.socket(family, kind, proto)
+            sock = _open_socket(kind, timeout, source_address, socket_options)
             try:
-                _set_socket_options(sock, socket_options)
-                if timeout is not _DEFAULT_TIMEOUT:
-                    sock.settimeout(timeout)
-                if source_address:
-                    sock.bind(source_address)
                 sock.connect(sockaddr)
             except BaseException:
                 sock.close()
@@ -59,10 +48,44 @@ def create_connection(
         except OSError as error:
             failure = error
     try:
-        raise failure or OSError("getaddrinfo returns an empty list")
+        raise failure or OSError(_NO_ADDRESS)
     finally:
         # The traceback holds this frame, and the frame would hold the error.
         failure = None
+
+
+_NO_ADDRESS = "getaddrinfo returns an empty list"
+
+
+def _name_to_look_up(host: str) -> str:
+    """`host` as getaddrinfo() takes it; LocationParseError for a name that DNS cannot hold."""
+    if host.startswith("["):
+        host = host.strip("[]")
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        raise _bad_host_name(host) from None
+    return host
+
+
+def _open_socket(
+    kind: typing.Sequence[int],
+    timeout: _TYPE_TIMEOUT,
+    source_address: tuple[str, int] | None,
+    socket_options: _TYPE_SOCKET_OPTIONS | None,
+) -> socket.socket:
+    """A socket of this family, type and protocol, all set for connect()."""
+    sock = socket.socket(*kind)
+    try:
+        _set_socket_options(sock, socket_options)
+        if timeout is not _DEFAULT_TIMEOUT:
+            sock.settimeout(timeout)
+        if source_address:
+            sock.bind(source_address)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
 
 
 def _bad_host_name(host: str) -> LocationParseError:

@@ -341,13 +341,18 @@ def ssl_wrap_socket(
         _load_material(context, material)
     else:
         context = ssl_context
-        loaded = getattr(context, _LOADED, None)
-        if loaded != (material, tuple(ALPN_PROTOCOLS)):
-            if isinstance(loaded, tuple):
-                # Handed on from our cache, with other certificates: the cache has to drop it.
-                setattr(context, _LOADED, None)
-            _load_material(context, material)
+        _provide_material(context, material)
     return _ssl_wrap_socket_impl(sock, context, tls_in_tls, server_hostname)
+
+
+def _provide_material(context: ssl.SSLContext, material: _Material) -> None:
+    """Load `material` unless the context comes from the cache and holds exactly this."""
+    loaded = getattr(context, _LOADED, None)
+    if loaded != (material, tuple(ALPN_PROTOCOLS)):
+        if isinstance(loaded, tuple):
+            # Handed on from our cache, with other certificates: the cache has to drop it.
+            setattr(context, _LOADED, None)
+        _load_material(context, material)
 
 
 def _load_default_certs(context: ssl.SSLContext) -> None:
