@@ -1002,18 +1002,22 @@ class _Handshake:
         }
 
     def judge(self, tls: ssl.SSLSocket | SSLTransport) -> _WrappedAndVerifiedSocket:
-        """Check the peer after the handshake; when it fails, close the socket and raise."""
-        expected, fingerprint = self._assert_hostname, self._assert_fingerprint
+        """check(), which closes the socket when it fails."""
         try:
-            if fingerprint:
-                _assert_fingerprint(tls.getpeercert(binary_form=True), fingerprint)
-            elif expected is not False:
-                _check_peer_name(tls, self.context, expected or self.server_hostname)
-            verified = self.context.verify_mode == ssl.CERT_REQUIRED or bool(fingerprint)
-            return _WrappedAndVerifiedSocket(tls, verified)
+            return self.check(tls)
         except BaseException:
             tls.close()
             raise
+
+    def check(self, tls: ssl.SSLSocket | SSLTransport) -> _WrappedAndVerifiedSocket:
+        """Is the peer, now that the handshake is done, who it should be?  Raises if not."""
+        expected, fingerprint = self._assert_hostname, self._assert_fingerprint
+        if fingerprint:
+            _assert_fingerprint(tls.getpeercert(binary_form=True), fingerprint)
+        elif expected is not False:
+            _check_peer_name(tls, self.context, expected or self.server_hostname)
+        verified = self.context.verify_mode == ssl.CERT_REQUIRED or bool(fingerprint)
+        return _WrappedAndVerifiedSocket(tls, verified)
 
 
 def _shared_context(cache: typing.Any, settings: typing.Any) -> ssl.SSLContext:

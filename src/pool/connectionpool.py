@@ -321,6 +321,9 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
     def _prepare_proxy(self, conn: BaseHTTPConnection) -> None:
         pass
 
+    def _aim_tunnel(self, conn: typing.Any) -> None:
+        """Set the tunnel that _prepare_proxy() opens."""
+
     def _get_timeout(self, timeout: _TYPE_TIMEOUT) -> Timeout:
         """A Timeout of the caller's own, not started."""
         if timeout is _DEFAULT_TIMEOUT:
@@ -640,9 +643,17 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
         try:
             self._prepare_proxy(conn)
         except (BaseSSLError, OSError) as e:
+            raise self._tunnel_error(e, conn)  # noqa: B904  (`e`, or it has its cause)
+
+    def _tunnel_error(self, e: Exception, conn: typing.Any) -> Exception:
+        """Our name for what opening a tunnel failed with."""
+        if isinstance(e, (BaseSSLError, OSError)):
             proxy = typing.cast(Url, self.proxy)
-            self._raise_timeout(err=e, url=proxy.url, timeout_value=conn.timeout)
-            raise
+            try:
+                self._raise_timeout(err=e, url=proxy.url, timeout_value=conn.timeout)
+            except TimeoutError as named:  # the class of this package
+                return named
+        return e
 
     def _discard(self, conn: BaseHTTPConnection | None) -> None:
         """Close a connection after a failure and give back the right to open one."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import select
 import socket
 import ssl
 from collections.abc import Callable, Iterator
@@ -13,7 +12,8 @@ from unittest import mock
 
 import pytest
 
-from tests.support.scripted import Close, Expect, Finished, HalfClose, Peer, Send, reply
+from tests.support.relay import Relay
+from tests.support.scripted import Close, Expect, HalfClose, Peer, Send, reply
 
 TIME_LIMIT = 10  # seconds, for each wait on a socket
 REQUEST = b"GET /?token=abc HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -41,31 +41,6 @@ def connect(scripted: Any, certificates: Any) -> Iterator[Callable[..., socket.s
             return opened.enter_context(sock)
 
         yield connect
-
-
-class Relay:
-    """Step of a proxy that ends the outer TLS layer and passes the inner one on.
-
-    In one thread: two must not use one SSLSocket at the same time.
-    """
-
-    def __init__(self, port: int) -> None:
-        self.port = port
-
-    def __call__(self, peer: Peer) -> None:
-        with socket.create_connection(("127.0.0.1", self.port), TIME_LIMIT) as upstream:
-            other = {peer.sock: upstream, upstream: peer.sock}
-            while ready := self._readable(peer.sock, upstream):
-                for source in ready:
-                    data = source.recv(65536)
-                    if not data:
-                        raise Finished
-                    other[source].sendall(data)
-
-    def _readable(self, client: Any, upstream: socket.socket) -> list[Any]:
-        if client.pending():  # decrypted bytes, which select() cannot see
-            return [client]
-        return select.select([client, upstream], [], [], TIME_LIMIT)[0]
 
 
 @pytest.fixture

@@ -51,11 +51,20 @@ class SSLTransport:
         server_hostname: str | None = None,
         suppress_ragged_eofs: bool = True,
     ) -> None:
+        self._prepare(socket, ssl_context, server_hostname, suppress_ragged_eofs)
+        self._ssl_io_loop(self.sslobj.do_handshake)
+
+    def _prepare(
+        self,
+        socket: socket.socket,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None,
+        suppress_ragged_eofs: bool,
+    ) -> None:
         self.socket = socket
         self.suppress_ragged_eofs = suppress_ragged_eofs
         self.incoming, self.outgoing = buffers = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.sslobj = ssl_context.wrap_bio(*buffers, server_hostname=server_hostname)
-        self._ssl_io_loop(self.sslobj.do_handshake)
 
     def __enter__(self) -> Self:
         return self

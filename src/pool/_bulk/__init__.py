@@ -1,0 +1,1 @@
+"""The bulk engine: many requests in flight from one thread."""
