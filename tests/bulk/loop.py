@@ -33,21 +33,23 @@ class SmallLoop:
         self._timers: list[tuple[float, int, Timer]] = []
         self._count = itertools.count()
         self.watched: dict[int, Any] = {}
+        self.known: set[int] = set()  # watched once, and not unwatched since
         self.longest_callback = 0.0  # seconds
         self._selector.register(self._bell, selectors.EVENT_READ)
 
     def watch(self, fd: int, events: int, callback: Callable[[int], object]) -> None:
         assert fd not in self.watched, "one watch per descriptor"
         self._selector.register(fd, events)  # READ and WRITE are selectors' numbers too
+        self.known.add(fd)
         self.watched[fd] = callback
 
     def unwatch(self, fd: int) -> None:
+        self.known.discard(fd)
+        self._end_watch(fd)
+
+    def _end_watch(self, fd: int) -> None:
         if self.watched.pop(fd, None) is not None:
             self._selector.unregister(fd)
-
-    def forget(self, sock: Any) -> None:
-        assert sock.fileno() >= 0, "closed before it was forgotten"
-        self.unwatch(sock.fileno())
 
     def call_at(self, when: float, callback: Callable[[], object]) -> Timer:
         timer = Timer(when, callback)
@@ -70,7 +72,7 @@ class SmallLoop:
                 continue
             callback = self.watched.get(key.fd)
             if callback is not None:  # not unwatched by one before it
-                self.unwatch(key.fd)
+                self._end_watch(key.fd)
                 self._call(callback, events)
         now = time.monotonic()
         while self._timers and self._timers[0][0] <= now:

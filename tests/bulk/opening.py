@@ -83,6 +83,8 @@ def open_by_loop(
     finally:
         connector.close()
     assert len(done) == 1 and done[0][0] is conn
+    if done[0][1] is None:
+        loop.unwatch(conn.sock.fileno())  # it leaves the loop
     return conn, done[0][1]
 
 

@@ -124,9 +124,14 @@ class Attempt:
 
     def close(self, sock: typing.Any) -> None:
         """Close a socket that the loop may know."""
-        if sock.fileno() >= 0:
-            self.loop.forget(sock)
+        self.forget(sock)
         sock.close()
+
+    def forget(self, sock: typing.Any) -> None:
+        """The socket will be closed: its descriptor may come back as another one's."""
+        fd = sock.fileno()
+        if fd >= 0:
+            self.loop.unwatch(fd)
 
     # -- waiting ---------------------------------------------------------------------------
 
@@ -201,9 +206,8 @@ class Attempt:
         """End the generator, which closes what is its own, and let the loop forget the rest."""
         if self._steps is not None:
             self._steps.close()
-        sock = self.conn.sock
-        if sock is not None and sock.fileno() >= 0:
-            self.loop.forget(sock)
+        if self.conn.sock is not None:
+            self.forget(self.conn.sock)
 
     def _release(self) -> None:
         self._steps = None

@@ -98,6 +98,6 @@ def _accept_reply(attempt: Attempt, sock: typing.Any, until: float | None) -> St
     finally:
         response.close()
     if code != http.HTTPStatus.OK or reply.surplus():
-        attempt.loop.forget(sock)  # these close it
+        attempt.forget(sock)  # these close it
         conn._check_tunnel_reply(code, message)
         conn._refuse_bytes_after_tunnel_reply(reply.surplus())

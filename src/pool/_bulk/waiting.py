@@ -45,10 +45,8 @@ class Loop(typing.Protocol):
     def watch(self, fd: int, events: int, callback: Callable[[int], object]) -> object:
         """Call back once when the descriptor is ready, also if it is so already."""
 
-    def unwatch(self, fd: int) -> object: ...
-
-    def forget(self, sock: typing.Any) -> object:
-        """A socket will be closed: its descriptor may come back as another one's."""
+    def unwatch(self, fd: int) -> object:
+        """Forget a descriptor, watched or not."""
 
     def call_at(self, when: float, callback: Callable[[], object]) -> Timer: ...
 
