@@ -231,7 +231,10 @@ def exchange(
         if wire.failed_in_body:
             error = body_fault(e)
             if error is not e:
-                raise error from e
+                try:
+                    raise error from e
+                finally:
+                    del error  # the frame keeps it, and it keeps the frame
         raise
     head.method = method
     reader = None
@@ -673,10 +676,8 @@ class ServerResponse(http.client.HTTPResponse):
         if self.chunk_left:
             return self.chunk_left
         if self.chunk_left == 0 and self.fp.read(2) != b"\r\n":
-            error = ProtocolError("Chunk data does not end in CRLF")
-            error.rule = "chunk data does not end in CRLF"
             self._close_conn()
-            raise error
+            raise _no_line_end()
         max_line: int = http.client._MAXLINE  # type: ignore[attr-defined]
         line = self.fp.readline(max_line + 1)
         if len(line) > max_line:
@@ -730,6 +731,12 @@ def _awaits_body(lines: list[bytes]) -> bool:
     """
     head = _fastpool.parse_head(b"".join([*lines, b"\r\n"]))
     return head.chunked or bool(head.length)
+
+
+def _no_line_end() -> ProtocolError:
+    error = ProtocolError("Chunk data does not end in CRLF")
+    error.rule = "chunk data does not end in CRLF"
+    return error
 
 
 def _has_surplus(fp: typing.Any) -> bool:

@@ -628,16 +628,26 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
     ) -> tuple[Retry, Exception]:
         """Discard the connection that failed; the retries that are left, and the error."""
         method, url, retries, one_shot = request
+        stack = e.__traceback__
         error = _public_error(e, conn)
         self._discard(conn)
-        retries = retries.increment(
-            method, url, error=error, _pool=self, _stacktrace=e.__traceback__
-        )
-        # Attribute of the connection: whether bytes of the body may have left.
-        if one_shot and _has_sent_body(conn):
-            raise _unrewindable() from e
-        retries.sleep()
-        return retries, e
+        try:
+            retries = retries.increment(method, url, error=error, _pool=self, _stacktrace=stack)
+            # Attribute of the connection: whether bytes of the body may have left.
+            if one_shot and _has_sent_body(conn):
+                raise _unrewindable() from e
+            retries.sleep()
+            # The frames of a failure that is past keep all that the request held.
+            _forget_frames(error)
+            _forget_frames(e)
+            return retries, e
+        except Exception as raised:
+            # Frames that hold the very error that was raised through them are a cycle.
+            if raised is error:
+                raise raised.with_traceback(stack)  # noqa: B904  # it has its cause
+            raise
+        finally:
+            del e, error, stack
 
     def _open_tunnel(self, conn: BaseHTTPConnection) -> None:
         try:
@@ -835,6 +845,12 @@ def _public_error(e: Exception, conn: BaseHTTPConnection | None) -> Exception:
     return error
 
 
+def _forget_frames(error: BaseException | None) -> None:
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
+
+
 def _is_one_shot(body: typing.Any, body_pos: _TYPE_BODY_POSITION | None) -> bool:
     """Whether a body can be read only once, and would be sent empty the second time."""
     if body is None or body_pos is not None or isinstance(body, (str, bytes, bytearray)):
@@ -867,10 +883,14 @@ def _checked_location(response: BaseHTTPResponse, location: str) -> str:
     several = getlist is not None and len(set(getlist("location"))) > 1
     if several or _EMPTY_HOST.match(location):
         response.drain_conn()
-        error = LocationParseError(location)
-        error.rule = "RFC 9110 5.2" if several else "RFC 9110 4.2.1"
-        raise error
+        raise _bad_location(location, "RFC 9110 5.2" if several else "RFC 9110 4.2.1")
     return location
+
+
+def _bad_location(location: str, rule: str) -> LocationParseError:
+    error = LocationParseError(location)
+    error.rule = rule
+    return error
 
 
 _EMPTY_HOST = re.compile(r"https?://(?:[^/?#]*@)?(?::[0-9]*)?(?:[/?#]|$)", re.IGNORECASE)

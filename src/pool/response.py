@@ -474,7 +474,10 @@ class _ErrorCatcher:
         if exc is not None:
             error = _translate(exc, response)
             if error is not None:
-                raise error from exc
+                try:
+                    raise error from exc
+                finally:
+                    del error  # this frame keeps it, and it keeps this frame
 
 
 def _translate(exc: BaseException, response: HTTPResponse) -> HTTPError | None:
@@ -892,12 +895,15 @@ class HTTPResponse(BaseHTTPResponse):
     def _check_end(self, decode_content: bool = True) -> None:
         """Raise DecodeError when a body from the wire ended inside its coding."""
         if decode_content and self._strict_end and not getattr(self._decoder, "_at_end", True):
-            error = self._decode_error(EOFError("the body ended inside the coding"))
-            error.hint = (
-                "The body is complete, but what was compressed into it is cut off: the fault is "
-                "the server's, or that of whoever compressed. Retrying may help."
-            )
-            raise error
+            raise self._cut_off()
+
+    def _cut_off(self) -> DecodeError:
+        error = self._decode_error(EOFError("the body ended inside the coding"))
+        error.hint = (
+            "The body is complete, but what was compressed into it is cut off: the fault is "
+            "the server's, or that of whoever compressed. Retrying may help."
+        )
+        return error
 
     def read1(
         self,

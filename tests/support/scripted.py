@@ -220,6 +220,45 @@ class Reset:
 
 
 @dataclass(frozen=True)
+class Handshake:
+    """From here on TLS, as its server: behind a CONNECT, or on a port that speaks both."""
+
+    context: ssl.SSLContext
+
+    def __call__(self, peer: Peer) -> None:
+        try:
+            peer.sock = self.context.wrap_socket(
+                peer.sock, server_side=True, suppress_ragged_eofs=False
+            )
+        except (OSError, ValueError) as error:
+            raise Finished from error
+
+
+@dataclass(frozen=True)
+class Tunnel:
+    """Carry bytes to and from another server until either side ends, as a proxy does."""
+
+    port: int
+
+    def __call__(self, peer: Peer) -> None:
+        with socket.create_connection(("127.0.0.1", self.port), LIMIT_SECONDS) as far:
+            back = threading.Thread(target=self._carry, args=(far, peer.sock), daemon=True)
+            back.start()
+            self._carry(peer.sock, far)
+            back.join(LIMIT_SECONDS)
+        raise Finished
+
+    @staticmethod
+    def _carry(source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            while data := source.recv(65536):
+                target.sendall(data)
+        for sock in (source, target):
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+
+
+@dataclass(frozen=True)
 class Serve:
     """Answer every further request with its own token."""
 

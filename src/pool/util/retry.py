@@ -330,7 +330,11 @@ def _parse_http_date(value: str) -> float:
             return mktime_tz(parsed)
     except (ValueError, OverflowError, IndexError, TypeError):
         pass  # not a date either
+    raise _bad_retry_after(value)
+
+
+def _bad_retry_after(value: str) -> InvalidHeader:
     error = InvalidHeader(f"Invalid Retry-After header: {value}")
     error.rule = "RFC 9110 10.2.3"
     error.hint = "Retry(respect_retry_after_header=False) ignores this header."
-    raise error
+    return error
