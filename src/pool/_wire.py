@@ -230,11 +230,11 @@ def exchange(
     except Exception as e:
         if wire.failed_in_body:
             error = body_fault(e)
-            if error is not e:
-                try:
+            try:
+                if error is not e:
                     raise error from e
-                finally:
-                    del error  # the frame keeps it, and it keeps the frame
+            finally:
+                del error  # the frame keeps it, and it keeps the frame
         raise
     head.method = method
     reader = None
@@ -512,6 +512,8 @@ class ServerResponse(http.client.HTTPResponse):
             raise ProtocolError("Too many interim (1xx) responses")
         self._head = head
         self._adopt(head)
+        if self.length is None and not self.chunked:
+            _tell_ragged_ends(self.fp)
         self.headers = self.msg = _message_of(head)
         if self.debuglevel > 0:
             for name, value in head.items():
@@ -722,6 +724,16 @@ def _socket_under(fp: typing.Any) -> socket.socket | None:
     return sock if isinstance(sock, _socket_class()) else None
 
 
+def _tell_ragged_ends(fp: typing.Any) -> None:
+    """Only the connection's end ends this body: over TLS that takes close_notify.
+
+    RFC 9112 9.8; ssl takes any end for one, unless it is told.
+    """
+    sock = getattr(getattr(fp, "raw", None), "_sock", None)
+    if getattr(sock, "suppress_ragged_eofs", False) is True:
+        sock.suppress_ragged_eofs = False  # type: ignore[union-attr]
+
+
 def _awaits_body(lines: list[bytes]) -> bool:
     """Whether a head that ends with the connection announces a body, which is then cut off.
 
@@ -729,6 +741,8 @@ def _awaits_body(lines: list[bytes]) -> bool:
     in the head: a response that is cut off is never a success.  Stand-ins for sockets end
     where they end.
     """
+    if not lines[-1].endswith(b"\n"):
+        return False  # nobody knows what the line was to become
     head = _fastpool.parse_head(b"".join([*lines, b"\r\n"]))
     return head.chunked or bool(head.length)
 

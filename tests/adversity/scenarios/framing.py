@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 
 from tests.adversity.arena import Arena, Scenario, add
 from tests.adversity.cases import FRAMING, REFUSED, Case
 from tests.adversity.harness import Answer
+from tests.support.scripted import HalfClose
+
+
+def over_tls(case: Case) -> Case:
+    """FIN without close_notify is nobody's end of a body (RFC 9112 9.8)."""
+    if HalfClose() in case.after and case.right == (b"hello",):
+        return dataclasses.replace(case, right=(REFUSED,))
+    return case
 
 
 def outcome(arena: Arena, case: Case, url: str) -> Answer | None:
@@ -31,6 +40,8 @@ def check(case: Case, answer: Answer) -> None:
 
 
 def play(case: Case, arena: Arena) -> None:
+    if arena.tls:
+        case = over_tls(case)
     server = arena.serve(case.script())
     answer = outcome(arena, case, server.url("/?token=first"))
     if answer is not None:
