@@ -148,20 +148,14 @@ class Certificates:
     @cached_property
     def not_yet_valid(self) -> KeyPair:
         now = datetime.datetime.now(datetime.timezone.utc)
-        return self._issue(
-            "not-yet-valid",
-            *NAMES,
-            not_before=now + datetime.timedelta(days=10),
-            not_after=now + datetime.timedelta(days=20),
+        return self._authority.issue(
+            "not-yet-valid", *NAMES, not_before=now + 10 * DAY, not_after=now + 20 * DAY
         )
 
     @cached_property
     def self_signed(self) -> KeyPair:
         """A certificate that only its own key vouches for."""
-        return KeyPair(
-            self.foreign_ca,
-            _write(self.directory / "self-signed.key", self._foreign.private_key_pem),
-        )
+        return KeyPair(self.foreign_ca, self.directory / "foreign-ca.key")
 
     @cached_property
     def ca_directory(self) -> Path:
