@@ -187,25 +187,25 @@ class TestPlain:
 
 
 AUDITED: list[Any] = []
-_listening = False
+_listening = 0  # to this thread
 
 
 def _note(event: str, args: Any) -> None:
-    if _listening:
+    if _listening == threading.get_ident():
         AUDITED.append((event, args))
 
 
 @contextlib.contextmanager
 def audited() -> Iterator[None]:
-    """What this process does is noted in AUDITED; a hook cannot be taken away again."""
+    """What this thread does is noted in AUDITED; a hook cannot be taken away again."""
     global _listening
     if not AUDITED:
         sys.addaudithook(_note)
-    _listening = True
+    _listening = threading.get_ident()
     try:
         yield
     finally:
-        _listening = False
+        _listening = 0
 
 
 class TestTLS:
@@ -712,7 +712,7 @@ class TestHappyEyeballs:
         with no_new_sockets():
             conn, _ = open_by_loop(loop, pool_of("http://three.test/"), False, TIMEOUT)
             conn.close()
-            assert wait_until(lambda: server.peers[0].over)
+            assert wait_until(lambda: bool(server.peers) and server.peers[0].over)
 
     def test_all_refused_is_asked_for_anew(
         self, loop: Any, scripted: Any, monkeypatch: pytest.MonkeyPatch
