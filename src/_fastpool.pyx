@@ -45,6 +45,7 @@ include "_fastpool/rest.pxi"          # 5  memory of a body larger than the buff
 include "_fastpool/wire.pxi"          # 5  Wire: the compiled half of a connection
 include "_fastpool/reader.pxi"        # 5  BodyReader: a body read piece by piece
 include "_fastpool/channel.pxi"       # 5  one connection in a Multiplexer
+include "_fastpool/loop.pxi"          # 5  EventLoop: watches, timers, wake-ups
 include "_fastpool/multiplexer.pxi"   # 5  Multiplexer: many exchanges from one Python thread
 include "_fastpool/guard.pxi"         # 5  may a request take the compiled exchange?
 include "_fastpool/testing_slots.pxi" # 5  native-thread stress of the slot array

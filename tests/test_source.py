@@ -27,7 +27,9 @@ FUNCTION_LIMIT = 60
 PART_LIMIT = 400
 
 INCLUDE = re.compile(r'^include "_fastpool/(?P<part>\w+)\.pxi"\s+# (?P<layer>\d)')
-FUNCTION = re.compile(r"^(?P<indent> *)(?:cdef|cpdef|def)\s+(?P<rest>[^=]*?\b(?P<name>\w+)\s*\(.*)")
+FUNCTION = re.compile(
+    r"^(?P<indent> *)(?:cdef|cpdef|def)\s+(?!class\b)(?P<rest>[^=]*?\b(?P<name>\w+)\s*\(.*)"
+)
 WITHOUT_PYTHON = {0, 2, 3, 4}  # the layers that run without the GIL and without exceptions
 SYSCALL_PARTS = {"tcp", "event", "system"}  # system only declares them
 SYSCALLS = re.compile(

@@ -13,7 +13,7 @@ cdef class Channel:
     cdef object job                 # the caller's, while an exchange runs
     cdef object callback            # of a watch
     cdef ResponseHead head          # complete, while its body is still to come
-    cdef void *mux                  # the Multiplexer, borrowed
+    cdef void *loop                 # the EventLoop, borrowed
     cdef bint direct
     cdef bint active                # an exchange runs: the wire is entered and held
 
@@ -76,8 +76,7 @@ cdef class Channel:
         self.wire.release()
         self.wire.leave()
 
-    cdef int prepare(self, object job, object send_timeout, object read_timeout,
-                     object body) except -1:
+    cdef int prepare(self, object job, int64_t send_ns, int64_t read_ns, object body) except -1:
         """Put the limits and the body of a request into the transport; sends nothing."""
         cdef Wire wire = self.wire
         wire.enter()
@@ -87,9 +86,7 @@ cdef class Channel:
             if body is not None:
                 wire.hold(body)
             xchg_check_length(&wire.x)
-            wire.begin_io(
-                self.sock, self.direct, nanoseconds(send_timeout), nanoseconds(read_timeout)
-            )
+            wire.begin_io(self.sock, self.direct, send_ns, read_ns)
         except BaseException:
             wire.release()
             xchg_dead(&wire.x)

@@ -116,6 +116,10 @@ def _body_too_large(detail, number):
     return py_exceptions.BodyTooLargeError(detail)
 
 
+def _deadline(detail, number):
+    return py_exceptions.DeadlineError()
+
+
 def _busy(detail, number):
     return py_http_client().CannotSendRequest("Request-sent")
 
@@ -146,6 +150,7 @@ cdef dict FAULTS = {
     ),
     ST_TRUNCATED_BODY: _truncated_body,
     ST_BODY_TOO_LARGE: _body_too_large,
+    ST_DEADLINE: _deadline,
     ST_BAD_METHOD: _bad_method,
     ST_BAD_TARGET: _bad_target,
     ST_BAD_NAME: _bad_name,

@@ -203,7 +203,7 @@ cdef void mux_await(Mux *m, Link *k) noexcept nogil:
     if limit >= 0 and t.until == 0 and k.queue == QUEUE_NONE:
         t.until = m.now + limit
     k.due = t.until
-    if k.deadline and (k.due == 0 or k.deadline < k.due):
+    if k.deadline >= 0 and (k.due == 0 or k.deadline < k.due):
         k.due = k.deadline
     ev_want(&m.set, k.fd, k.tag, FP_READ | FP_WRITE if t.crossed else t.awaits)
     # A timer that fires too early is moved then: see mux_expire().
@@ -257,6 +257,12 @@ cdef void mux_report(Mux *m, const fp_event *e) noexcept nogil:
         ev_want(&m.set, k.fd, k.tag, 0)
 
 
+cdef int mux_lateness(const Link *k) noexcept nogil:
+    if k.due == k.deadline:
+        return ST_DEADLINE
+    return ST_SEND_TIMEOUT if k.t.sending else ST_READ_TIMEOUT
+
+
 cdef void mux_expire(Mux *m) noexcept nogil:
     """End what ran out of time; stops at a timer of layer 5's, which goes first."""
     cdef Timer *timer
@@ -272,7 +278,7 @@ cdef void mux_expire(Mux *m) noexcept nogil:
             tmr_set(&m.timers, timer, k.due)
         else:
             tmr_remove(&m.timers, timer)
-            mux_fault(m, k, ST_SEND_TIMEOUT if k.t.sending else ST_READ_TIMEOUT)
+            mux_fault(m, k, mux_lateness(k))
 
 
 cdef void mux_resume(Mux *m) noexcept nogil:

@@ -42,6 +42,7 @@ cdef enum Status:
     ST_SIZE_LINE_TOO_LONG = 34
     ST_TRAILER_TOO_LONG = 35
     ST_BODY_TOO_LARGE = 36  # more than Link.max_body
+    ST_DEADLINE = 37        # Link.deadline has passed
     # what our own caller asked for and may not ask for
     ST_BAD_METHOD = 40
     ST_BAD_TARGET = 41
@@ -239,7 +240,7 @@ cdef struct Link:           # one descriptor in a Mux; embedded in layer 5's obj
     Link *previous
     Timer timer             # fires no later than `due`
     int64_t due             # ns at which the running wait ends; 0: never
-    int64_t deadline        # ns at which the exchange ends, whatever it does; 0: never
+    int64_t deadline        # ns at which the exchange ends, whatever it does; -1: never
     int64_t max_body        # bytes of body allowed on the wire; -1: any
     int fd                  # borrowed
     uint32_t tag            # position in Mux.links, and a count against late events

@@ -153,12 +153,28 @@ class Wire:
     ) -> ResponseHead:
         """Send what is left of the request and receive the head, with `preload` the body."""
 
-class Multiplexer:
-    """Runs many exchanges at once, from one thread; only wake() is for others."""
+class EventLoop:
+    """Waits for descriptors and points in time, from one thread; only wake() is for others."""
 
     def __init__(
         self, backend: typing.Literal["epoll", "kqueue", "poll"] | None = None
     ) -> None: ...
+    def watch(self, fd: int, events: int, callback: Callable[[int], object]) -> None:
+        """Have run() call `callback(events)` once when reading (1) or writing (2) is possible."""
+
+    def unwatch(self, fd: int) -> None: ...
+    def call_at(self, when: float, callback: Callable[[], object]) -> TimerHandle:
+        """Have run() call `callback()` at a time.monotonic()."""
+
+    def wake(self) -> None:
+        """Let run() return soon; from any thread."""
+
+    def close(self) -> None:
+        """Give everything up: what runs ends without a result and its connections are dead."""
+
+class Multiplexer(EventLoop):
+    """Runs many exchanges at once, from one thread."""
+
     @property
     def in_flight(self) -> int:
         """Exchanges that were started and are not yet returned by run()."""
@@ -187,16 +203,6 @@ class Multiplexer:
     def forget(self, sock: socket.socket) -> None:
         """Take a connection out, as it is; what runs on it is cancelled."""
 
-    def watch(self, fd: int, events: int, callback: Callable[[int], object]) -> None:
-        """Have run() call `callback(events)` once when reading (1) or writing (2) is possible."""
-
-    def unwatch(self, fd: int) -> None: ...
-    def call_at(self, when: float, callback: Callable[[], object]) -> TimerHandle:
-        """Have run() call `callback()` at a time.monotonic()."""
-
-    def wake(self) -> None:
-        """Let run() return soon; from any thread."""
-
     def run(
         self, timeout: float | None = None
     ) -> list[tuple[typing.Any, ResponseHead | None, Exception | None]]:
@@ -205,9 +211,6 @@ class Multiplexer:
         Results are (job, head, None) or (job, None, what Wire.exchange() would have raised);
         the body is in the head.  BodyTooLargeError: more than max_body bytes came.
         """
-
-    def close(self) -> None:
-        """Give everything up: what runs ends without a result and its connections are dead."""
 
 class TimerHandle:
     """What Multiplexer.call_at() returns."""
