@@ -11,7 +11,7 @@ A part calls only parts of a lower layer, and earlier parts of its own:
  2    buffer, head, lenient, body, request, exchange, timers: sans-IO; spans and statuses out
  3    slots; tcp, event: slots know no HTTP, tcp knows no HTTP; the only syscalls
  4    roundtrip: one blocking exchange; mux: many; without the GIL from end to end
- 5    pool, flatten, answer, wire, reader, multiplexer, testing: the Python face
+ 5    pool, flatten, answer, wire, reader, multiplexer, bulk, run, testing: the Python face
 ====  ==================================================================================
 
 Layers 0 and 2-4 are ``noexcept nogil`` and return a status.  ``src/pool`` above holds policy.
@@ -48,5 +48,9 @@ include "_fastpool/channel.pxi"       # 5  one connection in a Multiplexer
 include "_fastpool/loop.pxi"          # 5  EventLoop: watches, timers, wake-ups
 include "_fastpool/multiplexer.pxi"   # 5  Multiplexer: many exchanges from one Python thread
 include "_fastpool/guard.pxi"         # 5  may a request take the compiled exchange?
+include "_fastpool/bulk.pxi"          # 5  what a bulk run is made of: results, connections, origins
+include "_fastpool/schedule.pxi"      # 5  Schedule: who is next in a bulk run, and where
+include "_fastpool/run.pxi"           # 5  Run: one bulk run
+include "_fastpool/results.pxi"       # 5  Results: the iterator over a run
 include "_fastpool/testing_slots.pxi" # 5  native-thread stress of the slot array
 include "_fastpool/testing.pxi"       # 5  hooks for tests and benchmarks

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ._alias import AliasError, install_as_urllib3, uninstall_as_urllib3
     from ._api import _DEFAULT_POOL as _DEFAULT_POOL
     from ._api import add_stderr_logger, disable_warnings, request
+    from ._bulk import Request, Result
     from ._collections import HTTPHeaderDict
     from ._limits import Limits
     from .connectionpool import HTTPConnectionPool, HTTPSConnectionPool, connection_from_url
@@ -59,6 +60,8 @@ __all__ = (
     "BaseHTTPResponse",
     "AliasError",
     "Limits",
+    "Request",
+    "Result",
     "install_as_urllib3",
     "uninstall_as_urllib3",
 )
@@ -74,6 +77,8 @@ _HOMES = {
     "Limits": "_limits",
     "PoolManager": "poolmanager",
     "ProxyManager": "poolmanager",
+    "Request": "_bulk",
+    "Result": "_bulk",
     "Retry": "util.retry",
     "Timeout": "util.timeout",
     "_DEFAULT_POOL": "_api",

@@ -7,10 +7,12 @@ import queue
 import socket
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
+from ._bulk.request import Request
 from ._collections import HTTPHeaderDict
 from ._limits import Limits
+from .response import HTTPResponse
 
 _T = typing.TypeVar("_T")
 _Buffer = bytes | bytearray | memoryview
@@ -244,6 +246,120 @@ class BodyReader:
     def read_chunk_data(self, amt: int) -> bytes: ...
     def take_surplus(self) -> bytes:
         """Bytes behind a 101 head, given out once."""
+
+def bind_bulk(request: Callable[[str, str], Request]) -> None:
+    """How `Result.request` makes its object when the input gave a URL."""
+
+def plain_url(url: str) -> int:
+    """Length of the origin of an absolute URL that parsing would leave as it is; else 0."""
+
+class Result:
+    """One request and what came of it: a `response` or an `error`."""
+
+    response: HTTPResponse | None
+    error: Exception | None
+    @property
+    def request(self) -> Request: ...
+    _item: typing.Any
+    _trip: typing.Any
+    _target: str
+    _raw: bool
+    @property
+    def _origin(self) -> Origin: ...
+    @property
+    def _deadline(self) -> float | None: ...
+
+class Shelf:
+    """The connections of one pool that a run holds."""
+
+    pool: typing.Any
+    blocks: bool
+    lanes: set[Lane]
+    def __init__(self, pool: typing.Any) -> None: ...
+
+class Lane:
+    """A connection in the hands of a run; its socket does not block."""
+
+    conn: typing.Any
+    sock: socket.socket
+    shelf: Shelf
+    wire: Wire
+    direct: bool
+    unverified: bool
+    def __init__(
+        self, shelf: Shelf, conn: typing.Any, wire: Wire, direct: bool, unverified: bool
+    ) -> None: ...
+
+class Origin:
+    """What is sent to one origin: its line of requests, and how its plain ones are sent."""
+
+    shelf: Shelf | None
+    plain: bool
+    requests: int
+    connect_timeout: float | None
+    def __init__(self, key: str, shelf: Shelf | None, limit: int) -> None: ...
+    def set_plain(
+        self,
+        retries: typing.Any,
+        connect_timeout: float | None,
+        send_timeout: float | None,
+        read_timeout: float | None,
+    ) -> None: ...
+
+class Run:
+    """One bulk run: the scheduler, and the way of plain requests."""
+
+    concurrency: int
+    connections: int
+    origins: dict[str, Origin]
+    outside: bool
+    debug: bool
+    closed: bool
+    def __init__(
+        self,
+        engine: typing.Any,
+        mux: typing.Any,
+        manager: typing.Any,
+        source: Iterator[typing.Any],
+        classes: tuple[typing.Any, ...],
+        limits: tuple[typing.Any, ...],
+    ) -> None: ...
+    def begin(self, r: Result, lane: Lane) -> None: ...
+    def transmit(
+        self,
+        r: Result,
+        lane: Lane,
+        send_timeout: float | None,
+        read_timeout: float | None,
+        body: _Buffer | None,
+    ) -> None: ...
+    def respond(
+        self, head: ResponseHead, method: str, url: str, retries: typing.Any, pool: typing.Any
+    ) -> HTTPResponse: ...
+    def finish(self, r: Result, response: typing.Any, error: BaseException | None) -> None: ...
+    def land(self, r: Result) -> None: ...
+    def place(self, r: Result, origin: Origin, first: bool) -> None: ...
+    def starve(self, r: Result) -> None: ...
+    def feed(self, shelf: Shelf) -> None: ...
+    def rest(self, origin: Origin, change: int) -> None: ...
+    def adopt(self, lane: Lane) -> None: ...
+    def count_connection(self, change: int) -> None: ...
+    def settle(self, lane: Lane) -> None: ...
+    def discard(self, lane: Lane) -> None: ...
+    def oldest_idle(self) -> Lane | None: ...
+    def idle_of(self, shelf: Shelf) -> list[Lane]: ...
+    def idle_origins(self) -> set[Origin]: ...
+    def close(self) -> None: ...
+
+class Results:
+    """The iterator over a run's results; leaving it ends the run."""
+
+    def __init__(self, run: Run, raises: bool) -> None: ...
+    def __iter__(self) -> Results: ...
+    def __next__(self) -> Result: ...
+    def __enter__(self) -> Results: ...
+    def __exit__(self, *exc_info: object) -> None: ...
+    def close(self) -> None: ...
 
 class QueueClosed(queue.Empty, queue.Full):
     """The pool was closed: `get` finds nothing any more and `put` finds no room."""

@@ -56,6 +56,7 @@ if typing.TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from ._bulk import _TYPE_REQUESTS, Result, Results
     from ._limits import Limits
     from .util.ssl_cache import ContextCache
 
@@ -433,6 +434,51 @@ class PoolManager(RequestMethods):
             kw["headers"] = _without_credentials(kw["headers"], forbidden)
         return _count_response(pool, retries, (method, url), response, "raise_on_redirect")
 
+    def imap_unordered(
+        self,
+        requests: _TYPE_REQUESTS,
+        *,
+        concurrency: int = 64,
+        per_host: int | None = None,
+        on_error: typing.Literal["yield", "raise"] = "yield",
+        deadline: float | None = None,
+        max_body: int | None = None,
+        **defaults: typing.Any,
+    ) -> Results:
+        """Send many requests at a time; yields a `pool.Result` for each as it is done.
+
+        `requests` gives URLs, (method, url) pairs or `pool.Request`s; None for "nothing yet".
+        `concurrency` are in flight in all, `per_host` per origin.  `deadline` (seconds) is for
+        one request, its retries and redirects; `max_body` (bytes) for a decoded body.
+        `defaults` are keywords of request().  Leaving the iterator cancels what is in flight.
+        """
+        from ._bulk import Options, start
+
+        options = Options(concurrency, per_host, deadline, max_body, defaults)
+        return start(self, requests, options, on_error=on_error, ordered=False)
+
+    def imap(
+        self,
+        requests: _TYPE_REQUESTS,
+        *,
+        concurrency: int = 64,
+        per_host: int | None = None,
+        on_error: typing.Literal["yield", "raise"] = "yield",
+        deadline: float | None = None,
+        max_body: int | None = None,
+        **defaults: typing.Any,
+    ) -> Results:
+        """As imap_unordered(), with the results in the order of `requests`."""
+        from ._bulk import Options, start
+
+        options = Options(concurrency, per_host, deadline, max_body, defaults)
+        return start(self, requests, options, on_error=on_error, ordered=True)
+
+    def map(self, requests: _TYPE_REQUESTS, **options: typing.Any) -> list[Result]:
+        """The results of imap(), whose keywords it takes, as a list."""
+        with self.imap(requests, **options) as results:
+            return list(results)
+
 
 def _absolute(base: str, location: str, response: BaseHTTPResponse) -> str:
     try:
@@ -602,10 +648,13 @@ class ProxyManager(PoolManager):
         self, method: str, url: str, redirect: bool = True, **kw: typing.Any
     ) -> BaseHTTPResponse:
         """As PoolManager.urlopen, through the proxy."""
+        self._add_proxy_headers(url, kw)
+        return super().urlopen(method, url, redirect=redirect, **kw)
+
+    def _add_proxy_headers(self, url: str, kw: dict[str, typing.Any]) -> None:
         scheme = parse_url(url).scheme
         if not connection_requires_http_tunnel(self.proxy, self.proxy_config, scheme):
             kw["headers"] = self._set_proxy_headers(url, kw.get("headers", self.headers))
-        return super().urlopen(method, url, redirect=redirect, **kw)
 
 
 def proxy_from_url(url: str, **kw: typing.Any) -> ProxyManager:

@@ -1,0 +1,144 @@
+# Layer 5: what a bulk run is made of.  Owns Result (a request and what came of it), Shelf (the
+# connections of one pool that the run holds), Lane (one of them) and Origin (what is sent
+# to one scheme, host and port).  run.pxi moves them; pool._bulk has the policy.
+# Calls nothing but scan.h.
+#
+# All of it belongs to the thread that iterates; nothing here is shared.
+
+from collections import deque as py_deque
+
+cdef object make_request = None     # pool.Request from what the input gave
+
+
+def bind_bulk(request):
+    """Tell the core how `Result.request` makes the object of `src/pool`."""
+    global make_request
+    make_request = request
+
+
+def plain_url(str url not None):
+    """Length of the origin of an absolute URL that parsing would leave as it is; else 0."""
+    if not PyUnicode_IS_ASCII(url):
+        return 0
+    cdef Text text = text_of(url)
+    return fp_plain_url(text.data, text.size)
+
+
+@cython.final
+@cython.freelist(64)
+cdef class Result:
+    """One request and what came of it.
+
+    ``request`` is the `pool.Request` that the input gave, or one made from the URL it gave.
+    ``response`` is a preloaded `HTTPResponse`, or None; ``error`` is the exception that
+    `request()` would have raised, or None.
+    """
+
+    cdef readonly object response
+    cdef readonly object error
+    cdef public object _item        # str: the URL of a GET; else a Request
+    cdef readonly Origin _origin
+    cdef Lane _channel           # while its exchange runs
+    cdef public object _trip        # pool._bulk's state of a request that is not plain, or None
+    cdef public str _target         # request target of a plain request
+    cdef uint64_t number            # position in the input
+    cdef int64_t until              # CLOCK_MONOTONIC ns of its deadline; 0: none, or not started
+    cdef bint flying                # counted in Run.in_flight
+    cdef public bint _raw           # the response's body is as it came over the wire
+
+    def __init__(self):
+        raise TypeError("results are made by PoolManager.imap_unordered()")
+
+    @property
+    def request(self):
+        """What was asked for."""
+        if type(self._item) is str:
+            self._item = make_request("GET", self._item)
+        return self._item
+
+    @property
+    def _deadline(self):
+        """Seconds on the clock of time.monotonic(), or None."""
+        return self.until / 1e9 if self.until else None
+
+    def __repr__(self):
+        came = self.error if self.response is None else self.response.status
+        return f"<Result {self.request!r}: {came!r}>"
+
+
+@cython.final
+cdef class Shelf:
+    """The connections of one pool that the run holds."""
+
+    cdef readonly object pool
+    cdef readonly bint blocks      # its pool opens no more than it has slots
+    cdef list idle                  # Lanes, the one used last at the end
+    cdef readonly set lanes         # all of them
+    cdef list starving              # Origins that wait for a slot of the pool
+
+    def __init__(self, pool):
+        self.pool = pool
+        self.blocks = pool.block
+        self.idle = []
+        self.lanes = set()
+        self.starving = []
+
+
+@cython.final
+cdef class Lane:
+    """A connection in the hands of the run; its socket does not block."""
+
+    cdef readonly object conn
+    cdef readonly object sock
+    cdef readonly Shelf shelf
+    cdef readonly Wire wire
+    cdef readonly bint direct
+    cdef readonly bint unverified   # each request over it is warned of
+    cdef bytes host
+
+    def __init__(self, Shelf shelf, conn, Wire wire, bint direct, bint unverified):
+        self.shelf = shelf
+        self.conn = conn
+        self.sock = conn.sock
+        self.wire = wire
+        self.direct = direct
+        self.unverified = unverified
+        self.host = conn._host_bytes
+
+
+@cython.final
+cdef class Origin:
+    """What is sent to one origin: its line of requests, and how its plain ones are sent."""
+
+    cdef readonly Shelf shelf       # None: nothing of it can be sent without blocking
+    cdef readonly object retries    # Retry of requests that give none
+    cdef readonly object connect_timeout    # seconds, or None
+    cdef str key
+    cdef Text prefix                # the memory of `key`
+    cdef object waiting             # deque of Results
+    cdef Py_ssize_t in_flight
+    cdef Py_ssize_t limit
+    cdef bint queued                # stands in Run.ring
+    cdef bint starved               # stands in shelf.starving
+    cdef Py_ssize_t resting         # requests that pause before a retry
+    cdef readonly bint plain        # its plain requests need no policy
+    cdef object refused             # statuses that Retry has to look at, or None
+    cdef int64_t send_ns
+    cdef int64_t read_ns
+    cdef readonly uint64_t requests # exchanges begun and not yet added to pool.num_requests
+
+    def __init__(self, str key, shelf, Py_ssize_t limit):
+        self.key = key
+        self.prefix = text_of(key)
+        self.shelf = shelf
+        self.limit = limit
+        self.waiting = py_deque()
+
+    def set_plain(self, retries, connect_timeout, send_timeout, read_timeout):
+        """Requests with nothing of their own go by these; seconds without progress, or None."""
+        self.plain = True
+        self.retries = retries
+        self.refused = retries.status_forcelist or None
+        self.connect_timeout = connect_timeout
+        self.send_ns = nanoseconds(send_timeout)
+        self.read_ns = nanoseconds(read_timeout)

@@ -1,0 +1,365 @@
+# Layer 5: one bulk run.  Owns class Run, which pulls requests from the input, sends the plain
+# ones and takes in what came of them.  Calls schedule, wire, answer, and the multiplexer; enters
+# the policy (pool._bulk) only for what is not plain.
+#
+# Plain is a request without a body and with nothing of its own but method and headers, over a
+# connection that is not hooked, whose answer neither Retry nor a redirect has to do with.
+#
+# Invariants beside Schedule's: waiting + resting <= ahead, unless retries come back;
+# next(source) is called in the consumer's thread, inside next(), and nowhere else.
+
+from libc.string cimport memcmp
+
+cdef enum:
+    BURST = 64                      # requests started between two looks at the multiplexer
+    SLOW_PULL_NS = 5000000          # a burst ends when the input has taken so long
+    STALE_NS = 20000000             # results are handed out so long before the next look
+
+cdef object NO_BODY = frozenset({"GET", "HEAD", "DELETE", "TRACE", "OPTIONS", "CONNECT"})
+
+
+cdef inline bint looks_odd(int status, object refused) except -1:
+    """Whether Retry or a redirect may have to do with a response of this status."""
+    if 301 <= status <= 308:
+        return status <= 303 or status >= 307
+    if status == 413 or status == 429 or status == 503:     # may come with Retry-After
+        return True
+    return refused is not None and status in refused
+
+
+@cython.final
+cdef class Run(Schedule):
+    """One run of requests; the policy (`engine`) calls back by the methods that are not cdef."""
+
+    cdef readonly object mux
+    cdef object manager             # its `headers` are those of requests that give none
+    cdef object given_headers       # those of the run, or None
+    cdef object request_class
+    cdef object no_timeout          # what Request.timeout is when none was given
+    cdef object response_class
+    cdef object source              # iterator over the input
+    cdef readonly dict origins      # "http://host:port" as it stands in URLs -> Origin
+    cdef Origin last                # the one of the request before
+    cdef Py_ssize_t ahead
+    cdef uint64_t received
+    cdef int64_t looked             # CLOCK_MONOTONIC ns of the last one
+    cdef int64_t deadline_ns        # 0: none
+    cdef int64_t most               # bytes of a body, decoded; -1: any
+    cdef int64_t most_on_wire       # the same before decoding, which adds little at worst
+    cdef public bint outside        # the policy waits for threads of its own
+    cdef public bint debug          # exchanges are logged
+    cdef bint exhausted             # the input has ended
+    cdef bint paused                # the input said "nothing yet"
+    cdef bint lines_first           # the next request to start is of a line, if there is one
+    cdef bint more                  # a burst ended before there was nothing left to start
+    cdef bint running               # inside next(); a second thread, or the input, is refused
+    cdef bint stopping              # close() was called meanwhile
+    cdef readonly bint closed
+    cdef uint32_t generation
+
+    def __init__(self, engine, mux, manager, source, classes, limits):
+        """`classes`: Request, HTTPResponse, and "no timeout given"; `limits`: concurrency,
+        ahead, ordered, deadline (seconds or None), max_body (or None), headers (or None)."""
+        self.engine = engine
+        self.mux = mux
+        self.manager = manager
+        self.source = source
+        self.request_class, self.response_class, self.no_timeout = classes
+        self.concurrency, self.ahead, ordered, deadline, max_body, self.given_headers = limits
+        self.deadline_ns = 0 if deadline is None else nanoseconds(deadline)
+        self.most = -1 if max_body is None else max_body
+        self.most_on_wire = -1 if max_body is None else max_body + max_body // 64 + 1024
+        self.origins = {}
+        self.finished = {} if ordered else None
+        self.generation = fp_load_relaxed_u32(&fork_count)
+        self.looked = fp_now_ns()
+
+    # -- the consumer ----------------------------------------------------------------------
+
+    cdef Result next_result(self):
+        """The next result, or None at the end; the run is over after that and any exception."""
+        cdef Result r
+        if self.closed:
+            return None
+        self.enter()
+        try:
+            while True:
+                self.admit()
+                r = self.take()
+                if r is not None or self.stopping or self.is_over():
+                    break
+                if self.lenders:
+                    self.engine.repay(self.lenders)
+                self.turn(0.0 if self.more else None)
+            if r is not None and self.in_flight and fp_now_ns() - self.looked > STALE_NS:
+                self.turn(0.0)
+            if r is not None and r._raw:
+                self.hand_out(r)
+        except BaseException:
+            self.running = False
+            self.close()
+            raise
+        self.running = False
+        if r is None or self.stopping:
+            self.close()
+            return None
+        self.paused = False
+        return r
+
+    cdef int enter(self) except -1:
+        if self.generation != fp_load_relaxed_u32(&fork_count):
+            raise RuntimeError("these results belong to the process that asked for them")
+        if self.running:
+            raise ValueError("results are already being fetched, by another thread or the input")
+        self.running = True
+        return 0
+
+    cdef bint is_over(self):
+        return (self.exhausted or self.paused) and not (
+            self.in_flight or self.waiting or self.resting
+        )
+
+    cdef int hand_out(self, Result r) except -1:
+        """Content codings are undone here, outside of the loop."""
+        cdef ResponseHead head = r.response._head
+        r._raw = False
+        if head.encoded or (self.most >= 0 and len(head.body) > self.most):
+            error = self.engine.decode(r.response)
+            if error is not None:
+                r.response = None
+                r.error = error
+        return 0
+
+    # -- starting requests -----------------------------------------------------------------
+
+    cdef inline bint is_full(self):
+        """Nothing may be pulled now."""
+        return self.exhausted or self.paused or self.waiting + self.resting >= self.ahead
+
+    cdef int admit(self) except -1:
+        """Start what can be started, lines of origins first, then what the input gives."""
+        cdef int left = BURST
+        cdef int64_t until = 0
+        cdef Result r
+        self.more = False
+        while self.has_room() and not self.stopping:
+            if left == 0 or (until and fp_now_ns() > until):
+                self.more = True
+                return 0
+            left -= 1
+            # In turns, so that an origin with a long line does not keep new ones out.
+            self.lines_first = not self.lines_first
+            r = self.next_in_line() if self.ring and (self.lines_first or self.is_full()) else None
+            if r is None:
+                if self.is_full():
+                    return 0
+                if not until:
+                    until = fp_now_ns() + SLOW_PULL_NS
+                r = self.pull()
+                if r is None:
+                    continue
+            self.launch(r)
+        return 0
+
+    cdef Result pull(self):
+        """The next request of the input if it can start at once, else it is in line or done."""
+        cdef Result r
+        try:
+            item = next(self.source)
+        except StopIteration:
+            self.exhausted = True
+            return None
+        if item is None:
+            self.paused = True
+            return None
+        r = Result.__new__(Result)
+        r._item = item
+        r.number = self.received
+        self.received += 1
+        if not self.read_plainly(r):
+            self.engine.receive(r)          # in line, in a helper's hands, or finished
+            return None
+        if r._origin.in_flight >= r._origin.limit or r._origin.waiting:
+            self.place(r, r._origin, False)
+            return None
+        return r
+
+    cdef bint read_plainly(self, Result r) except -1:
+        """Whether the request is plain; its origin and target are noted then."""
+        cdef Text text
+        cdef size_t size
+        cdef Origin origin = self.last
+        url = r._item
+        if type(url) is self.request_class:
+            if not self.is_bare(url):
+                return False
+            url = url.url
+        if type(url) is not str or not PyUnicode_IS_ASCII(url):
+            return False
+        text = text_of(url)
+        size = fp_plain_url(text.data, text.size)
+        if size == 0:
+            return False
+        if origin is None or origin.prefix.size != size or memcmp(
+            origin.prefix.data, text.data, size
+        ) != 0:
+            key = (<str> url)[:size]
+            origin = self.origins.get(key)
+            if origin is None:
+                return False
+            self.last = origin
+        if not origin.plain:
+            return False
+        r._origin = origin
+        r._target = (<str> url)[size:] if text.size > size else "/"
+        return True
+
+    cdef bint is_bare(self, object request) except -1:
+        """Nothing of its own but method, headers and meta."""
+        return (
+            request.body is None and request.fields is None and request.json is None
+            and request.timeout is self.no_timeout and request.retries is None
+            and request.redirect is None
+        )
+
+    cdef int launch(self, Result r) except -1:
+        """Into flight: on an idle lane, or by way of the policy, which opens one."""
+        cdef Origin origin = r._origin
+        cdef Lane lane
+        cdef int64_t now
+        r.flying = True
+        self.in_flight += 1
+        origin.in_flight += 1
+        if self.deadline_ns:
+            now = fp_now_ns()
+            if not r.until:
+                r.until = now + self.deadline_ns
+            elif now >= r.until:
+                self.engine.expire(r)
+                return 0
+        lane = None if origin.shelf is None else self.idle_lane(origin.shelf)
+        if lane is None:
+            self.engine.connect(r, origin)
+        else:
+            self.begin(r, lane)
+        return 0
+
+    cpdef int begin(self, Result r, Lane lane) except -1:
+        """Send a request that is in flight over a lane."""
+        cdef Origin origin = r._origin
+        cdef Py_ssize_t length = FRAME_BY_CALLER
+        if r._trip is not None or lane.unverified:
+            self.engine.send(r, lane)
+            return 0
+        item = r._item
+        method = "GET"
+        headers = None
+        if type(item) is not str:
+            method = item.method
+            headers = item.headers
+            if method not in NO_BODY:
+                length = 0
+        if headers is None:
+            headers = self.manager.headers if self.given_headers is None else self.given_headers
+        try:
+            lane.wire.prepare(method, r._target, headers, lane.host, length)
+        except Exception as e:
+            self.engine.failed(r, e, lane)
+            return 0
+        self.fly(r, lane, origin.send_ns, origin.read_ns, None)
+        return 0
+
+    cdef int fly(self, Result r, Lane lane, int64_t send_ns, int64_t read_ns, body) except -1:
+        r._channel = lane
+        r._origin.requests += 1
+        self.mux.start(
+            r, lane.wire, lane.sock, lane.direct,
+            None if send_ns < 0 else send_ns / 1e9, None if read_ns < 0 else read_ns / 1e9,
+            r.until / 1e9 if r.until else None, body, self.most_on_wire,
+        )
+        return 0
+
+    def transmit(self, Result r, Lane lane, send_timeout, read_timeout, body):
+        """Send what the policy has prepared on the lane's wire; `body` is bytes-like."""
+        self.fly(r, lane, nanoseconds(send_timeout), nanoseconds(read_timeout), body)
+
+    # -- answers ---------------------------------------------------------------------------
+
+    cdef int turn(self, timeout) except -1:
+        """One run of the multiplexer, and what it brought."""
+        self.debug = self.engine.is_logging()
+        done = self.mux.run(timeout)
+        for r, head, error in done:
+            self.complete(r, head, error)
+        if self.outside:
+            self.engine.collect()
+        self.looked = fp_now_ns()
+        return 0
+
+    cdef int complete(self, Result r, ResponseHead head, error) except -1:
+        cdef Lane lane = r._channel
+        cdef Origin origin = r._origin
+        r._channel = None
+        if error is not None:
+            self.engine.failed(r, error, lane)
+        elif r._trip is None and not head.defects and not looks_odd(head.status, origin.refused):
+            item = r._item
+            response = self.respond(
+                head, "GET" if type(item) is str else item.method, r._target, origin.retries,
+                lane.shelf.pool,
+            )
+            if self.debug:
+                self.engine.log(response)
+            self.settle(lane)
+            r._raw = True
+            self.finish(r, response, None)
+        else:
+            self.engine.answered(r, head, lane)
+        return 0
+
+    cpdef object respond(self, ResponseHead head, str method, str url, retries, pool):
+        """An HTTPResponse with its whole body, which is not decoded yet if it was encoded."""
+        response = self.response_class.__new__(self.response_class)
+        head.method = method
+        response._head = head
+        response.status = head.status
+        response._request_url = url
+        response._retries = retries
+        response._pool = pool
+        if not head.encoded:
+            response._body = head.body
+        return response
+
+    def idle_origins(self):
+        """Origins with nothing to do, taken out of the table."""
+        cdef Origin origin
+        idle = set()
+        for origin in self.origins.values():
+            if not origin.in_flight and not origin.resting and not origin.waiting:
+                idle.add(origin)
+        self.origins = {key: origin for key, origin in self.origins.items() if origin not in idle}
+        self.last = None
+        return idle
+
+    # -- the end ---------------------------------------------------------------------------
+
+    def close(self):
+        """Cancel what is in flight, drop what waits, give connections back.  Idempotent."""
+        if self.running:
+            # From a signal handler, from the input or from another thread: next() ends soon.
+            self.stopping = True
+            self.mux.wake()
+            return
+        if self.closed:
+            return
+        self.closed = True
+        engine, self.engine = self.engine, None
+        source, self.source = self.source, None
+        self.ready.clear()
+        self.ring.clear()
+        if self.finished is not None:
+            self.finished.clear()
+        engine.close(self.origins)
+        self.origins = {}
+        self.parked = {}
+        self.last = None
