@@ -5,7 +5,7 @@ variables, all off by default:
 
 * ``FASTPOOL_DEBUG=1``      no optimisation, assertions on, debug symbols
 * ``FASTPOOL_SANITIZE=address,undefined``   compile and link with these sanitizers
-* ``FASTPOOL_TRACE=1``      line tracing for coverage of the core
+* ``FASTPOOL_COVERAGE=1``   gcc counts the lines of the core that run (tests/coverage.py)
 * ``FASTPOOL_WERROR=1``     compiler warnings are errors (CI)
 """
 
@@ -18,7 +18,7 @@ from setuptools import Extension, setup
 
 DEBUG = os.environ.get("FASTPOOL_DEBUG") == "1"
 SANITIZE = os.environ.get("FASTPOOL_SANITIZE", "")
-TRACE = os.environ.get("FASTPOOL_TRACE") == "1"
+COVERAGE = os.environ.get("FASTPOOL_COVERAGE") == "1"
 WERROR = os.environ.get("FASTPOOL_WERROR") == "1"
 
 
@@ -35,7 +35,21 @@ def compiler_flags() -> tuple[list[str], list[str]]:
     if SANITIZE:
         compile_flags += [f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer", "-g"]
         link_flags.append(f"-fsanitize={SANITIZE}")
+    elif COVERAGE:
+        compile_flags += ["-O0", "--coverage", "-fprofile-update=atomic"]
+        link_flags.append("--coverage")
+    else:
+        harden(compile_flags, link_flags)
     return compile_flags, link_flags
+
+
+def harden(compile_flags: list[str], link_flags: list[str]) -> None:
+    """The usual flags of distributions (tests/unit/test_hardening.py looks at the result)."""
+    compile_flags.append("-fstack-protector-strong")
+    if not DEBUG:  # needs the optimiser
+        compile_flags += ["-U_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=2"]
+    if sys.platform == "linux":
+        link_flags += ["-Wl,-z,relro", "-Wl,-z,now", "-Wl,-z,noexecstack"]
 
 
 def flags_note(flags: str) -> str:
@@ -60,13 +74,13 @@ setup(
                 "pool._fastpool",
                 ["src/_fastpool.pyx"],
                 include_dirs=["src/_fastpool"],
-                depends=[*parts, flags_note(f"{compile_args} {link_args} {TRACE}")],
-                define_macros=[("CYTHON_TRACE_NOGIL", "1")] if TRACE else [],
+                depends=[*parts, flags_note(f"{compile_args} {link_args}")],
                 extra_compile_args=compile_args,
                 extra_link_args=link_args,
             )
         ],
-        build_dir="build/cython-trace" if TRACE else "build/cython",
-        compiler_directives={"linetrace": TRACE},
+        # With line numbers of the parts for gcov, hence C of its own.
+        build_dir="build/cython-coverage" if COVERAGE else "build/cython",
+        emit_linenums=COVERAGE,
     )
 )

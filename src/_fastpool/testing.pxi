@@ -67,3 +67,22 @@ def _parse_head_at(size_t address, size_t size):
     status = head_parse(&x, <const char *> address, size)
     head_free(&x.head)
     return status
+
+
+def _read_chunks_at(size_t address, size_t size):
+    """The chunked reader on such memory; returns the status that ends it, and the bytes read."""
+    cdef Exchange x
+    cdef Limits bounds
+    cdef Text span
+    cdef size_t got = 0
+    cdef int status = ST_OK
+    limits_set(&bounds, None)
+    xchg_init(&x, &bounds)
+    x.inp.data = <char *> address
+    x.inp.end = x.inp.cap = size
+    x.body.framing = FRAME_CHUNKED
+    while status == ST_OK:
+        status = body_take(&x, size, &span)
+        if status == ST_OK:
+            got += span.size
+    return status, got

@@ -1,0 +1,103 @@
+"""Lines of the core and of the package that the tests run.
+
+    FASTPOOL_COVERAGE=1 python setup.py build_ext --inplace
+    PYTHONPATH=src coverage run -m pytest tests
+    PYTHONPATH=src python -m tests.coverage --minimum 95
+
+The core is counted by gcc in C that names the lines of its parts (gcov), without tracing: what
+runs without the GIL and in other threads counts as well.  The package is counted by coverage.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import gzip
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+CORE = ROOT / "src" / "_fastpool"
+
+Lines = dict[int, int]  # line -> how often it ran
+
+
+def core_lines() -> dict[str, Lines]:
+    """Part -> its lines, from the counters that runs of the extension left in build/."""
+    found: dict[str, Lines] = collections.defaultdict(lambda: collections.defaultdict(int))
+    for counters in (ROOT / "build").rglob("*.gcda"):
+        with tempfile.TemporaryDirectory() as folder:
+            subprocess.run(
+                ["gcov", "--json-format", str(counters)],
+                cwd=folder, check=True, capture_output=True,
+            )  # fmt: skip
+            for report in Path(folder).glob("*.json.gz"):
+                for file in json.loads(gzip.decompress(report.read_bytes()))["files"]:
+                    path = ROOT / file["file"]
+                    if path.parent != CORE:
+                        continue
+                    for line in file["lines"]:
+                        found[path.name][line["line_number"]] += line["count"]
+    return {name: dict(lines) for name, lines in found.items()}
+
+
+def package_lines() -> dict[str, Lines]:
+    """Module -> its lines, from coverage.py's data."""
+    subprocess.run([sys.executable, "-m", "coverage", "combine", "-q"], cwd=ROOT, check=False)
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder, "report.json")
+        command = [sys.executable, "-m", "coverage", "json", "-q", "-o", str(report)]
+        subprocess.run(command, cwd=ROOT, check=True)
+        files = json.loads(report.read_text())["files"]
+    return {
+        name.partition("pool/")[2]: dict.fromkeys(file["executed_lines"], 1)
+        | dict.fromkeys(file["missing_lines"], 0)
+        for name, file in files.items()
+    }
+
+
+def ranges(numbers: Iterable[int]) -> str:
+    """1, 2, 3, 7 -> 1-3 7"""
+    spans: list[list[int]] = []
+    for number in sorted(numbers):
+        if spans and spans[-1][1] == number - 1:
+            spans[-1][1] = number
+        else:
+            spans.append([number, number])
+    return " ".join(f"{a}" if a == b else f"{a}-{b}" for a, b in spans)
+
+
+def show(title: str, files: Mapping[str, Lines], left_out: Iterable[str]) -> float:
+    """Print a table; returns the share of lines that ran, in percent."""
+    ran = total = 0
+    print(f"{title:24} lines    ran  not run")
+    for name, lines in sorted(files.items()):
+        if name in left_out:
+            continue
+        hit = sum(1 for count in lines.values() if count)
+        missing = ranges(number for number, count in lines.items() if not count)
+        print(f"{name:24} {len(lines):5} {100 * hit / max(len(lines), 1):5.1f}%  {missing}")
+        ran, total = ran + hit, total + len(lines)
+    share = 100 * ran / max(total, 1)
+    print(f"{'all':24} {total:5} {share:5.1f}%\n")
+    return share
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--minimum", type=float, default=0, help="percent, of each of the two")
+    parser.add_argument("--leave-out", action="append", default=[], metavar="FILE")
+    options = parser.parse_args()
+    shares = [
+        show("src/_fastpool", core_lines(), options.leave_out),
+        show("src/pool", package_lines(), options.leave_out),
+    ]
+    return 0 if min(shares) >= options.minimum else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
