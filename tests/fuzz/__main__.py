@@ -145,7 +145,7 @@ def minimise(target: str) -> Run:
     shutil.rmtree(merged, ignore_errors=True)
     merged.mkdir(parents=True)
     run = libfuzzer(target, "-set_cover_merge=1", "-use_value_profile=0", merged, working)
-    if run.status == 0:
+    if run.status == 0 and any(merged.iterdir()):
         shutil.rmtree(corpus, ignore_errors=True)
         shutil.copytree(merged, corpus)
     return run

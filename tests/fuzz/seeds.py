@@ -52,8 +52,8 @@ def exchange() -> Iterator[bytes]:
     wires = [*_heads(), SEPARATOR.join([answer, chunked, answer])]
     for number, wire in enumerate(wires):
         for reading in range(3):
-            # end, limits, method, request body, breaks, seed, how, reading, direct, defer
-            choices = [number % 3, 0, 0, 0, 0, number % 256, 2, reading, number % 2, 0]
+            # end, limits, method, request body, breaks, seed, how, reading, over, defer
+            choices = [number % 3, 0, 0, 0, 0, number % 256, 2, reading, number % 3, 0]
             yield bytes(choices) + wire
 
 

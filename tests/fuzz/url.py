@@ -115,6 +115,8 @@ def check(data: bytes) -> None:
 
 
 def main() -> None:
+    # libFuzzer's way to start itself again when it merges.
+    sys.argv[0] = f"{sys.executable} -m tests.fuzz.url"
     atheris.Setup(sys.argv, check)
     atheris.Fuzz()
 

@@ -17,6 +17,7 @@
 
 #define FP_READ 1
 #define FP_WRITE 2
+#define FP_HANGUP 4
 #define FP_EAGAIN 11
 #define FP_EINTR 4
 #define FP_EPIPE 32

@@ -1,7 +1,8 @@
 # Target `exchange`: any bytes as the responses to one to three requests on one connection.
 #
-# The blocking exchange and all ways to read a body, as layer 5 drives them, over a descriptor and
-# over an object; whole, byte by byte and in pieces.  All of them see the same; nothing is reused
+# The blocking exchange and all ways to read a body, as layer 5 drives them, over a descriptor,
+# over an object, and over a descriptor that suspends instead of waiting; whole, byte by byte and
+# in pieces.  All of them see the same; nothing is reused
 # after a fault or with bytes left over; a reused connection is like a new one.
 
 cdef enum Reading:
@@ -9,11 +10,16 @@ cdef enum Reading:
     READ_PIECES = 1         # BodyReader.read() and read1()
     READ_CHUNKS = 2         # BodyReader.next_chunk_length() and read_chunk_data()
 
+cdef enum Over:
+    OVER_DESCRIPTOR = 0
+    OVER_OBJECT = 1
+    OVER_SUSPENDING = 2     # a descriptor, as the multiplexer drives it
+
 cdef struct Plan:
     Limits limits
     int how                 # FZ_WHOLE, ...
     int reading             # Reading
-    bint direct             # over a descriptor
+    int over                # Over
     bint defer              # leave a redirect's body on the wire
     uint32_t seed
     uint32_t method         # 0: GET, 1: HEAD, 2: CONNECT
@@ -55,12 +61,29 @@ cdef int fz_serve(Transport *t, int want) noexcept nogil:
     return ST_OK
 
 
+cdef int fz_report(Transport *t) noexcept nogil:
+    """The events that a multiplexer waits for; now and then the peer's end with them."""
+    t.budget = 1 + fz_random() % 20000
+    if t.awaits & FP_WRITE:
+        t.ready |= FP_WRITE
+    if t.awaits & FP_READ:
+        if fz_peer.at < fz_peer.size or fz_peer.end != FZ_STALL:
+            t.ready |= FP_READ
+            if fz_peer.end != FZ_STALL and fz_random() & 1:
+                t.ready |= FP_HANGUP
+        elif not t.awaits & FP_WRITE:
+            return ST_SEND_TIMEOUT if t.sending else ST_READ_TIMEOUT
+    return ST_OK
+
+
 cdef int fz_again(Transport *t, int status) noexcept nogil:
     """ST_OK when the call is to be repeated, else what it came to."""
     if status == ST_EINTR:
         return ST_OK
     if status == ST_WANT_READ or status == ST_WANT_WRITE:
         return fz_serve(t, status)
+    if status == ST_SUSPENDED:
+        return fz_report(t)
     return status
 
 
@@ -176,10 +199,11 @@ cdef void fz_begin(Exchange *x, Transport *t, const Plan *plan) noexcept nogil:
     x.body_out.size = plan.body_out
     x.body_total = plan.body_out
     memset(t, 0, sizeof(Transport))
-    t.fd = 3 if plan.direct else -1
+    t.fd = -1 if plan.over == OVER_OBJECT else 3
+    t.suspends = plan.over == OVER_SUSPENDING
     t.send_ns = 1000000000
     t.read_ns = 1000000000
-    if not plan.direct:
+    if plan.over == OVER_OBJECT:
         buf_put(&x.out, x.body_out.data, x.body_out.size)
         x.body_out.size = 0
 
@@ -301,13 +325,12 @@ cdef void fz_exchange(Choices *c) noexcept nogil:
     number = choose(c, 256)
     plain.body_out = number * 15 if number > 100 else 0
     plain.seed = 1
-    plain.direct = True
     fz_peer.breaks = choose(c, 8) == 7
     plan = plain
     plan.seed = 1 + choose(c, 256)
     plan.how = choose(c, 3)
     plan.reading = choose(c, 3)
-    plan.direct = choose(c, 2)
+    plan.over = choose(c, 3)
     plan.defer = choose(c, 2)
     number = 0
     rest.data = <const char *> c.data
