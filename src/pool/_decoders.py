@@ -25,6 +25,11 @@ _WINDOW = 2**14
 _PROBE_LIMIT = 2**16
 
 _GZIP_MAGIC = b"\x1f\x8b\x08"
+_GZIP_WBITS = 16 + zlib.MAX_WBITS
+
+# A gzip member ends with its size, which its sender may have made up: memory is reserved for
+# as much as this many times what has arrived. Pages reach 10.
+_TRUSTED_RATIO = 64
 
 
 def _response() -> typing.Any:
@@ -207,6 +212,11 @@ class GzipDecoder(_Inflater):
             self._input.put(data)
         if max_length == 0:
             return b""
+        if max_length < 0 and self._obj is None:
+            whole = _gunzip_whole(self._input)
+            if whole is not None:
+                self._obj = _Finished
+                return whole
         parts: list[bytes] = []
         limit = max_length
         while self.has_unconsumed_tail and self._open_member():
@@ -253,16 +263,47 @@ class GzipDecoder(_Inflater):
 _fast_zlib: typing.Any = ...
 
 
+class _Finished:
+    """The decompressor of a member that was decoded in one call."""
+
+    eof = True
+
+
+def _gunzip_whole(source: _Input) -> bytes | None:
+    """The content of an input that is one member, taken in one call; else None.
+
+    Whatever is not obviously that stays where it is, for the steps.
+    """
+    data = source.window(-1)
+    size = int.from_bytes(data[-4:], "little")
+    if not len(data) < 2 * size <= 2 * _TRUSTED_RATIO * len(data) or type(data) is not bytes:
+        return None
+    fast = _fast_zlib if _fast_zlib is not ... else _load_fast_zlib()
+    try:
+        if fast is not None and data.startswith(_GZIP_MAGIC):
+            member = fast.decompressobj(_GZIP_WBITS)
+            out: bytes = member.decompress(data)
+            if not member.eof or member.unused_data:
+                return None
+        elif data.rfind(_GZIP_MAGIC) > 0 or data.endswith((b"\x1f", b"\x1f\x8b")):
+            # Another member may follow, and zlib.decompress() would not tell.
+            return None
+        else:
+            out = zlib.decompress(data, _GZIP_WBITS, size)
+    except _gunzip_errors():
+        return None
+    source.clear()
+    return out
+
+
 def _gunzip(source: _Input) -> typing.Any:
     """A decompressor for the gzip member at the cursor."""
-    fast = _fast_zlib
-    if fast is ...:
-        fast = _load_fast_zlib()
+    fast = _fast_zlib if _fast_zlib is not ... else _load_fast_zlib()
     # isal looks at a header only when ten bytes are there; what is no gzip, or comes in crumbs,
     # is zlib's to judge.
     if fast is not None and len(source) >= 10 and source.window(3) == _GZIP_MAGIC:
-        return fast.decompressobj(16 + zlib.MAX_WBITS)
-    return zlib.decompressobj(16 + zlib.MAX_WBITS)
+        return fast.decompressobj(_GZIP_WBITS)
+    return zlib.decompressobj(_GZIP_WBITS)
 
 
 def _load_fast_zlib() -> typing.Any:
