@@ -427,3 +427,85 @@ class TestFastGunzip:
             decoder = decoders.GzipDecoder()
             assert decoder.decompress(gzip.compress(b"fast")) == b"fast"
             assert type(decoder._obj) is type(isal_zlib.decompressobj())
+
+
+@pytest.mark.parametrize("engine", ["zlib", "isal.isal_zlib"])
+class TestGunzipInOneCall:
+    """A body that is one member is decoded in one call: the bounded steps are the reference."""
+
+    outcome = staticmethod(TestFastGunzip.outcome)
+
+    @staticmethod
+    def module(engine: str) -> typing.Any:
+        return None if engine == "zlib" else programs.need_module(engine)
+
+    def assert_same_as_in_steps(self, engine: str, packed: bytes) -> tuple[bytes | str, bool]:
+        module = self.module(engine)
+        whole = self.outcome(module, packed, -1)
+        assert whole == self.outcome(module, packed, 100), packed
+        return whole
+
+    TEXT = b"a page of some length, with some repetition in it. " * 40
+
+    @pytest.mark.parametrize(
+        "tail",
+        [
+            *(b"", b"\0", b"\0" * 512, b"garbage behind the end", b"\x1f", b"\x1f\x8b"),
+            *(b"\x1f\x8b\x08", gzip.compress(b""), gzip.compress(TEXT), gzip.compress(TEXT)[:-1]),
+            gzip.compress(TEXT)[:20],
+        ],
+        ids=range(11),
+    )
+    def test_what_follows_the_first_member(self, engine: str, tail: bytes) -> None:
+        out, _ = self.assert_same_as_in_steps(engine, gzip.compress(self.TEXT) + tail)
+        assert out[: len(self.TEXT)] == self.TEXT
+
+    def test_cut_anywhere(self, engine: str) -> None:
+        packed = gzip.compress(self.TEXT)
+        for end in range(1, len(packed)):
+            assert not self.assert_same_as_in_steps(engine, packed[:end])[1], end
+
+    def test_cut_behind_bytes_that_look_like_a_size(self, engine: str) -> None:
+        packed = gzip.compress(self.TEXT)
+        for end in range(30, len(packed)):
+            claim = len(self.TEXT).to_bytes(4, "little")
+            assert not self.assert_same_as_in_steps(engine, packed[: end - 4] + claim)[1], end
+
+    @pytest.mark.parametrize("size", [0, 1, 700, 2039, 2041, 2**16, 2**31, 2**32 - 1])
+    def test_wrong_size_in_the_trailer_is_an_error(self, engine: str, size: int) -> None:
+        packed = gzip.compress(self.TEXT)[:-4] + size.to_bytes(4, "little")
+        assert self.assert_same_as_in_steps(engine, packed) == ("error", False)
+
+    def test_wrong_checksum_is_an_error(self, engine: str) -> None:
+        packed = bytearray(gzip.compress(self.TEXT))
+        packed[-8] ^= 1
+        assert self.assert_same_as_in_steps(engine, bytes(packed)) == ("error", False)
+
+    def test_deflate_under_the_name_of_gzip_is_an_error(self, engine: str) -> None:
+        for packed in (raw_deflate(self.TEXT), zlib.compress(self.TEXT), self.TEXT):
+            assert self.assert_same_as_in_steps(engine, packed) == ("error", False)
+
+    def test_header_with_every_field(self, engine: str) -> None:
+        plain = gzip.compress(self.TEXT)
+        fields = b"\x05\0extra" + b"name\0" + b"comment\0"
+        packed = plain[:3] + b"\x1c" + plain[4:10] + fields + plain[10:]
+        assert self.assert_same_as_in_steps(engine, packed) == (self.TEXT, True)
+
+    def test_memory_is_not_reserved_for_a_size_that_is_only_announced(self, engine: str) -> None:
+        packed = gzip.compress(random.Random(5).randbytes(2**16))[:-4] + b"\0\0\0\x40"  # 1 GiB
+        tracemalloc.start()
+        try:
+            assert self.outcome(self.module(engine), packed, -1) == ("error", False)
+            assert tracemalloc.get_traced_memory()[1] < 2**21
+        finally:
+            tracemalloc.stop()
+
+    def test_more_input_after_it_is_another_member(self, engine: str) -> None:
+        decoders = importlib.import_module("pool._decoders")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(decoders, "_fast_zlib", self.module(engine))
+            decoder = decoders.GzipDecoder()
+            assert decoder.decompress(gzip.compress(self.TEXT)) == self.TEXT
+            assert decoder._at_end and not decoder.has_unconsumed_tail
+            assert decoder.decompress(gzip.compress(b"more" * 20)) == b"more" * 20
+            assert decoder.decompress(b"none") == b"" and decoder._at_end
