@@ -563,13 +563,18 @@ class ServerResponse(http.client.HTTPResponse):
         reader = self._reader
         if reader is None:
             return super().read(amt)
-        if self.fp is None:
+        fp: typing.Any = self.fp
+        if fp is None:
             return b""
-        self._heed_socket()
+        if type(fp) is WireFile and fp._shown is not _HIDDEN:
+            fp.heed_socket()
         try:
             return reader.read(None if amt is None or amt < 0 else amt)
         finally:
-            self._follow(reader)
+            if reader.closed or self.length is None:
+                self._follow(reader)
+            else:
+                self.length = reader.length_remaining
 
     def read1(self, n: int = -1) -> bytes:
         reader = self._reader

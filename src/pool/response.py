@@ -462,22 +462,9 @@ class _ErrorCatcher:
         exc: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        response = self._response
-        original = response._original_response
         if exc is not None:
-            if original:
-                original.close()
-            if response._connection:
-                response._connection.close()
-        if original and original.isclosed():
-            response.release_conn()
-        if exc is not None:
-            error = _translate(exc, response)
-            if error is not None:
-                try:
-                    raise error from exc
-                finally:
-                    del error  # this frame keeps it, and it keeps this frame
+            self._response._read_failed(exc)
+        self._response._release_if_read()
 
 
 def _translate(exc: BaseException, response: HTTPResponse) -> HTTPError | None:
@@ -768,6 +755,25 @@ class HTTPResponse(BaseHTTPResponse):
     def _error_catcher(self) -> typing.ContextManager[None]:
         return _ErrorCatcher(self)
 
+    def _read_failed(self, exc: BaseException) -> None:
+        """Give up the connection, and raise the error that users know, if there is one."""
+        if self._original_response:
+            self._original_response.close()
+        if self._connection:
+            self._connection.close()
+        self._release_if_read()
+        error = _translate(exc, self)
+        if error is not None:
+            try:
+                raise error from exc
+            finally:
+                del error  # this frame keeps it, and it keeps this frame
+
+    def _release_if_read(self) -> None:
+        original = self._original_response
+        if original and original.isclosed():
+            self.release_conn()
+
     def _fp_read(self, amt: int | None = None, *, read1: bool = False) -> bytes:
         """One read of `_fp`, in steps where pyOpenSSL would overflow."""
         fp = self._fp
@@ -802,7 +808,7 @@ class HTTPResponse(BaseHTTPResponse):
         if fp is None:
             return None  # type: ignore[return-value]  # as urllib3
         fp_closed = getattr(fp, "closed", False)
-        with self._error_catcher():
+        try:
             # A response of ours knows itself where in a chunk read_chunked() has stopped.
             if self.chunk_left is not None and hasattr(fp, "next_chunk_length"):
                 self.chunk_left = None
@@ -815,6 +821,10 @@ class HTTPResponse(BaseHTTPResponse):
             elif read1 and ((amt != 0 and not data) or self.length_remaining == len(data)):
                 # Up to CPython 3.12 http.client's read1() leaves this to its caller.
                 self._fp.close()
+        except BaseException as e:
+            self._read_failed(e)
+            raise
+        self._release_if_read()
         if not data:
             return data
         count = len(data)
@@ -834,7 +844,8 @@ class HTTPResponse(BaseHTTPResponse):
         `decode_content` overrides the response's own setting. `cache_content` keeps a body
         that was read in one go for `data`.
         """
-        self._init_decoder()
+        if not self._decoder_initialized:
+            self._init_decoder()
         if decode_content is None:
             decode_content = self.decode_content
         if amt is None or amt < 0:
@@ -860,14 +871,18 @@ class HTTPResponse(BaseHTTPResponse):
 
     def _read_amount(self, amt: int, decode_content: bool) -> bytes:
         buffer, decoder = self._decoded_buffer, self._decoder
-        if decoder and decoder.has_unconsumed_tail and len(buffer) < amt:
+        held = len(buffer)
+        if decoder and decoder.has_unconsumed_tail and held < amt:
             self._decode_into_buffer(b"", decode_content, False, amt)
-        if len(buffer) >= amt:
+            held = len(buffer)
+        if held >= amt:
             return buffer.get(amt)
 
         data = self._raw_read(amt)
         self._uncached_read_occurred = True
-        if not data and not buffer and not (decoder and decoder.has_unconsumed_tail):
+        if not decoder and not held and (not data or len(data) == amt):
+            return data  # nothing to undo, nothing to add
+        if not data and not held and not (decoder and decoder.has_unconsumed_tail):
             self._check_end(decode_content)
             return data
         if not decode_content:
