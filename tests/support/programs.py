@@ -55,8 +55,13 @@ def need_module(name: str) -> Any:
         lacking(name, str(error))
 
 
+def optional_module(name: str) -> Any:
+    """As `need_module`, but None where even a full installation has none."""
+    return None if name in NOT_EVERYWHERE else need_module(name)
+
+
 def lacking(name: str, why: str = "it is not installed") -> NoReturn:
     """As `unavailable`, for a module: skip where even a full installation has none."""
     if name.partition(".")[0] in NOT_EVERYWHERE:
-        pytest.skip(f"no {name} for this Python")
+        pytest.skip(f"no {name} for this Python", allow_module_level=True)
     unavailable(f"the module {name}: {why}")

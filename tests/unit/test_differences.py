@@ -260,7 +260,7 @@ def deflate_cut_off(module: ModuleType) -> Any:
 @differs(urllib3="bytes", pool="DecodeError")
 def brotli_cut_off(module: ModuleType) -> Any:
     if codings.brotli is None:
-        programs.unavailable("no brotli")
+        programs.lacking("brotli")
     return cut_body(module, "br")
 
 

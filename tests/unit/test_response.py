@@ -26,7 +26,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.test_decoders import CODINGS, bomb, codings
+from tests.unit.test_decoders import CODINGS, bomb, codings, needs_brotli
 
 Module = types.ModuleType
 Reader = typing.Callable[[typing.Any, int], bytes]
@@ -350,6 +350,7 @@ def test_a_hand_built_response_may_be_cut_off(response_module: Module) -> None:
     assert response.data == b"foo" * 100
 
 
+@needs_brotli
 def test_an_empty_body_with_a_coding_is_complete(ours: Module) -> None:
     for coding in ("gzip", "deflate", "br", "zstd", "gzip, br"):
         for reader in READERS.values():
@@ -1010,6 +1011,7 @@ def test_the_import_leaves_the_rest_for_later() -> None:
     assert done.stdout.strip() == "[]"
 
 
+@needs_brotli
 def test_names_of_the_module(response_module: Module) -> None:
     for name in (
         "BaseSSLError",
@@ -1035,6 +1037,7 @@ def test_names_of_the_module(response_module: Module) -> None:
         _ = response_module.nonsense
 
 
+@needs_brotli
 def test_the_list_of_codings_is_one_list(response_module: Module) -> None:
     codings = response_module.HTTPResponse.CONTENT_DECODERS
     assert codings == ["gzip", "x-gzip", "deflate", "br", "zstd"]
