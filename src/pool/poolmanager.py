@@ -496,17 +496,23 @@ class _Origins:
     each use; a manager whose lookup somebody changed is not answered.
     """
 
-    __slots__ = ("_keys", "_snapshot")
+    __slots__ = ("_known",)
 
     def __init__(self) -> None:
-        self._keys: dict[str, tuple[str, typing.Any, PoolKey]] = {}
-        self._snapshot: dict[str, typing.Any] = {}
+        # The manager's keywords, and what is known as long as they are these; one tuple, so
+        # that threads never see one without the other.
+        self._known: tuple[dict[str, typing.Any], dict[str, tuple[str, typing.Any, PoolKey]]]
+        self._known = ({}, {})
 
     def find(self, manager: PoolManager, origin: str) -> HTTPConnectionPool | None:
-        known = self._keys.get(origin)
-        if known is None or manager.connection_pool_kw != self._snapshot:
+        snapshot, keys = self._known
+        try:
+            # Not get(): without the GIL it locks the dict twice for a key of another thread.
+            scheme, make_key, key = keys[origin]
+        except KeyError:
             return None
-        scheme, make_key, key = known
+        if manager.connection_pool_kw != snapshot:
+            return None
         if manager.key_fn_by_scheme.get(scheme) is not make_key or not _looks_up_plainly(manager):
             return None
         pools = manager.pools
@@ -524,17 +530,19 @@ class _Origins:
         """Note the key under which `pool`, just found for `parsed`, is kept."""
         if not _looks_up_plainly(manager):
             return
-        snapshot = {name: _copied(value) for name, value in manager.connection_pool_kw.items()}
-        if snapshot != self._snapshot or len(self._keys) >= _MAX_ORIGINS:
-            self._keys = {}
-            self._snapshot = snapshot
+        snapshot, keys = self._known
+        if manager.connection_pool_kw != snapshot or len(keys) >= _MAX_ORIGINS:
+            # One copy() of the whole: no other thread changes it between two keywords.
+            snapshot = {k: _copied(v) for k, v in manager.connection_pool_kw.copy().items()}
+            keys = {}
+            self._known = (snapshot, keys)
         scheme = parsed.scheme or "http"
         make_key = manager.key_fn_by_scheme.get(scheme)
         if make_key is None or parsed.host is None or "strict" in snapshot:
             return
         key = make_key(manager._context(parsed.host, parsed.port, parsed.scheme, None))
         if manager.pools.get(key) is pool:
-            self._keys[origin] = (scheme, make_key, key)
+            keys[origin] = (scheme, make_key, key)
 
 
 def _copied(value: typing.Any) -> typing.Any:

@@ -22,7 +22,6 @@ import pytest
 
 from tests.adversity.harness import (
     MAXSIZE,
-    READ_TIMEOUT,
     READERS,
     fetch,
     hostile,
@@ -35,6 +34,7 @@ from tests.support.scripted import Close, Expect, Peer, ScriptedServer, Send, St
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
 
+READ_TIMEOUT = 15.0  # seconds; never needed, except on a machine that is busy with others
 SETTLE = 0.03  # seconds from "the bytes are in its kernel" to "it waits for more"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 LENGTH = b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n"
@@ -84,7 +84,7 @@ def gated(
 ) -> Iterator[tuple[ScriptedServer, Any]]:
     """As `hostile`; the gate is open afterwards, so that the server's thread ends."""
     gates = [step for step in script if isinstance(step, Gate)]
-    with hostile(module, script, **options) as (server, pool):
+    with hostile(module, script, **{"timeout": READ_TIMEOUT, **options}) as (server, pool):
         try:
             yield server, pool
         finally:
@@ -117,9 +117,11 @@ def interrupted(ready: Callable[[], bool]) -> Iterator[None]:
     thread.start()
     try:
         with pytest.raises(KeyboardInterrupt):
-            yield
+            try:
+                yield
+            finally:
+                inside = False
     finally:
-        inside = False
         thread.join()
         signal.signal(signal.SIGINT, previous)
 
