@@ -177,7 +177,13 @@ def _examine_socket(cls: type) -> _fastpool.TypeSnapshot:
             verdict = DIRECT
         elif _is_stock_tls(cls):
             verdict = OBJECT
+    elif cls.__module__ == _TLS_IN_TLS:
+        verdict = OBJECT
     return _fastpool.TypeSnapshot((cls,), verdict)
+
+
+# Home of the one socket of ours that is no socket, written to be driven by the core.
+_TLS_IN_TLS = f"{__package__}._bulk.transport"
 
 
 def _is_stock_tls(cls: type) -> bool:

@@ -28,7 +28,7 @@ from .race import Race
 from .resolve import Resolver
 from .stock import can_open as can_open
 from .tunnel import enter_tunnel
-from .waiting import READ, Steps, Wait, until_done
+from .waiting import READ, Limit, Steps, Wait, until_done
 
 if typing.TYPE_CHECKING:
     import socket
@@ -117,10 +117,9 @@ class Attempt:
             self._release()
             self.conn.close()
 
-    def limit(self) -> float | None:
-        """When a step that begins now has used up the connection's timeout."""
-        seconds = self.conn.timeout
-        return None if seconds is None else time.monotonic() + seconds
+    def limit(self) -> Limit:
+        """For a step that begins now."""
+        return Limit(self.conn.timeout)
 
     def close(self, sock: typing.Any) -> None:
         """Close a socket that the loop may know."""

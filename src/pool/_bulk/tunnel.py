@@ -15,7 +15,7 @@ from .waiting import READ, WRITE, until_done
 
 if typing.TYPE_CHECKING:
     from .connect import Attempt
-    from .waiting import Steps
+    from .waiting import Limit, Steps
 
 _RECEIVE = 8192  # bytes
 _TIMED_OUT = "timed out"  # as sockets say it
@@ -71,24 +71,24 @@ def enter_tunnel(attempt: Attempt) -> Steps[None]:
     conn = attempt.conn
     conn._has_connected_to_proxy = True  # from here on errors are about the origin
     request = conn._tunnel_request()
-    until = attempt.limit()
+    limit = attempt.limit()
     sys.audit("http.client.send", conn, request)
     sock: typing.Any = conn.sock
     rest = memoryview(request)
     while rest:
         send = functools.partial(sock.send, rest)
-        rest = rest[(yield from until_done(sock, send, WRITE, until, _TIMED_OUT)) :]
-    yield from _accept_reply(attempt, sock, until)
+        rest = rest[(yield from until_done(sock, send, WRITE, limit, _TIMED_OUT)) :]
+    yield from _accept_reply(attempt, sock, limit)
 
 
-def _accept_reply(attempt: Attempt, sock: typing.Any, until: float | None) -> Steps[None]:
+def _accept_reply(attempt: Attempt, sock: typing.Any, limit: Limit) -> Steps[None]:
     conn = attempt.conn
     reply = Reply()
     response: typing.Any = conn.response_class(typing.cast(typing.Any, reply))
     receive = functools.partial(sock.recv, _RECEIVE)
     try:
         while True:
-            if not reply.feed((yield from until_done(sock, receive, READ, until, _TIMED_OUT))):
+            if not reply.feed((yield from until_done(sock, receive, READ, limit, _TIMED_OUT))):
                 continue
             try:
                 code, message = conn._read_tunnel_reply(response)

@@ -6,6 +6,7 @@ READ and WRITE are the events of `Multiplexer.watch`.  Times are `time.monotonic
 from __future__ import annotations
 
 import builtins
+import time
 import typing
 from collections.abc import Callable, Generator
 
@@ -18,6 +19,7 @@ except ImportError:  # a Python built without TLS
     _WANTS_READ = _WANTS_WRITE = ()
 
 READ, WRITE = 1, 2
+_PAUSE = 0.25  # seconds; less is a busy machine
 
 _T = typing.TypeVar("_T")
 
@@ -54,11 +56,29 @@ class Loop(typing.Protocol):
         """Called from any thread."""
 
 
+class Limit:
+    """The end of the `seconds` that a step has from now on, None for all the time.
+
+    When the step gets on only long after that, nobody ran the loop when it came: its user was
+    busy, not the peer.  The step then has its seconds once more.
+    """
+
+    def __init__(self, seconds: float | None) -> None:
+        self._seconds = seconds
+        self.until = None if seconds is None else time.monotonic() + seconds
+
+    def heed_pause(self) -> None:
+        if self.until is not None and self._seconds is not None:
+            now = time.monotonic()
+            if now - self.until > _PAUSE:
+                self.until = now + self._seconds
+
+
 def until_done(
     sock: typing.Any,
     operation: Callable[[], _T],
     events: int,
-    until: float | None,
+    limit: Limit,
     timed_out: str,
 ) -> Steps[_T]:
     """The result of an operation on a socket, repeated until it does not have to wait.
@@ -74,5 +94,6 @@ def until_done(
             wanted = WRITE
         except BlockingIOError:
             wanted = events
-        if (yield Wait(((sock.fileno(), wanted),), until)) is None:
+        if (yield Wait(((sock.fileno(), wanted),), limit.until)) is None:
             raise builtins.TimeoutError(timed_out)
+        limit.heed_pause()
