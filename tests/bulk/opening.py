@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import socket
 import time
 from dataclasses import dataclass
 from typing import Any
 
-from pool import connection
+from pool import PoolManager, ProxyManager, connection
 from pool._bulk.connect import Connector
 from pool._bulk.stock import can_open
 from pool.connectionpool import HTTPSConnectionPool
@@ -94,3 +95,25 @@ def request(conn: Any, token: str) -> bytes:
     conn.timeout = 10
     conn.request("GET", f"/?token={token}", headers={"Host": "x"})
     return conn.getresponse().data
+
+
+# --- pools -------------------------------------------------------------------------------------
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def pool_of(url: str, **options: Any) -> Any:
+    return PoolManager(**options).connection_from_url(url)
+
+
+def https_pool(server: Any, certificates: Any, host: str = "127.0.0.1", **options: Any) -> Any:
+    options.setdefault("ca_certs", str(certificates.ca))
+    return pool_of(f"https://{host}:{server.port}/", **options)
+
+
+def proxy_pool(proxy: str, url: str, certificates: Any, **options: Any) -> Any:
+    options.setdefault("ca_certs", str(certificates.ca))
+    return ProxyManager(proxy, **options).connection_from_url(url)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import socket
 import ssl
 import sys
 import threading
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -19,66 +17,29 @@ import pool
 from pool import connection, connectionpool
 from pool._bulk.connect import Connector
 from pool._bulk.stock import can_open
-from pool._fastpool import Multiplexer
 from pool.util import connection as util_connection
 from pool.util import ssl_
-from tests.bulk.loop import SmallLoop
-from tests.bulk.opening import Outcome, new_connection, open_blocking, open_by_loop, request, run
+from tests.bulk.conftest import TIMEOUT, Both
+from tests.bulk.opening import (
+    Outcome,
+    free_port,
+    https_pool,
+    new_connection,
+    open_blocking,
+    open_by_loop,
+    pool_of,
+    proxy_pool,
+    request,
+    run,
+)
 from tests.support.counters import no_new_sockets, wait_until
 from tests.support.relay import Relay
 from tests.support.scripted import Close, Expect, Reset, Send, Stall, reply
 
-TIMEOUT = 10.0
 TUNNEL = b"HTTP/1.1 200 Connection established\r\n\r\n"
 
 
-@pytest.fixture(params=["selectors", "multiplexer"])
-def loop(request: pytest.FixtureRequest) -> Iterator[Any]:
-    loop: Any = SmallLoop() if request.param == "selectors" else Multiplexer()
-    with no_new_sockets():
-        yield loop
-        if isinstance(loop, SmallLoop):
-            assert loop.watched == {}, "watched by nobody"
-            assert loop.known == set(), "closed before it was forgotten"
-    loop.close()
-
-
 Opened = tuple[Any, Any]
-Both = Callable[..., Outcome]
-
-
-@pytest.fixture
-def both(loop: Any) -> Both:
-    """Opens in both ways, checks that they agree, and returns how they ended."""
-
-    def both(pool: Any, tunnel: bool = False, timeout: float | None = TIMEOUT) -> Outcome:
-        outcomes = []
-        for opener in (open_blocking, lambda *args: open_by_loop(loop, *args)):
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of certificates that nobody looked at
-                conn, error = opener(pool, tunnel, timeout)
-            outcomes.append(Outcome.of(conn, error))
-            if error is None:
-                assert request(conn, "token") == b"token"
-            conn.close()
-        assert outcomes[1] == outcomes[0]
-        return outcomes[1]
-
-    return both
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
-def pool_of(url: str, **options: Any) -> Any:
-    return pool.PoolManager(**options).connection_from_url(url)
-
-
-def https_pool(server: Any, certificates: Any, host: str = "127.0.0.1", **options: Any) -> Any:
-    options.setdefault("ca_certs", str(certificates.ca))
-    return pool_of(f"https://{host}:{server.port}/", **options)
 
 
 class TestPlain:
@@ -333,11 +294,6 @@ class TestTLS:
         with pytest.warns(pool.exceptions.SystemTimeWarning):
             conn, _ = open_by_loop(loop, https_pool(server, certificates), False, TIMEOUT)
         conn.close()
-
-
-def proxy_pool(proxy: str, url: str, certificates: Any, **options: Any) -> Any:
-    options.setdefault("ca_certs", str(certificates.ca))
-    return pool.ProxyManager(proxy, **options).connection_from_url(url)
 
 
 class TestTunnel:
@@ -631,25 +587,6 @@ def resolves_to(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     return resolves_to
 
 
-@pytest.fixture
-def black_hole() -> Iterator[tuple[str, int]]:
-    """An address that neither answers nor refuses: a listener whose queue is full."""
-    with contextlib.ExitStack() as opened:
-        listener = opened.enter_context(socket.socket())
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        address = listener.getsockname()
-        for _ in range(3):
-            filler = opened.enter_context(socket.socket())
-            filler.setblocking(False)
-            filler.connect_ex(address)
-        probe = opened.enter_context(socket.socket())
-        probe.settimeout(0.2)
-        if probe.connect_ex(address) not in (errno.EAGAIN, errno.ETIMEDOUT, errno.EINPROGRESS):
-            pytest.skip("this kernel has no end of a listener's queue")
-        yield address
-
-
 class TestHappyEyeballs:
     def test_silent_address_is_overtaken(
         self, loop: Any, scripted: Any, resolves_to: Any, black_hole: Any
@@ -662,12 +599,19 @@ class TestHappyEyeballs:
         assert 0.2 < time.monotonic() - began < TIMEOUT / 2
         conn.close()
 
+    @pytest.mark.parametrize("beside_a_silent_one", [False, True])
     def test_refusal_starts_the_next_at_once(
-        self, loop: Any, scripted: Any, resolves_to: Any
+        self,
+        loop: Any,
+        scripted: Any,
+        resolves_to: Any,
+        black_hole: Any,
+        beside_a_silent_one: bool,
     ) -> None:
         server = scripted()
         refusing = [("127.0.0.1", free_port()) for _ in range(20)]
-        resolves_to(*refusing, (server.host, server.port))
+        silent = [black_hole] if beside_a_silent_one else []
+        resolves_to(*silent, *refusing, (server.host, server.port))
         began = time.monotonic()
         conn, error = open_by_loop(loop, pool_of("http://many.test/"), False, TIMEOUT)
         assert error is None
@@ -799,37 +743,3 @@ class TestCancel:
             assert len(connector.attempts) == 4
             connector.close()
         assert not connector.attempts
-
-
-@pytest.fixture
-def stages(
-    scripted: Any,
-    certificates: Any,
-    black_hole: Any,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Callable[[str], tuple[Any, bool]]]:
-    """A pool whose connections get stuck in the stage of that name, and if by a tunnel."""
-    release = threading.Event()
-    original = socket.getaddrinfo
-
-    def lookup(host: str, *args: Any) -> Any:
-        if host == "slow.test":
-            release.wait(10)
-        return original("127.0.0.1", *args)
-
-    def stages(stage: str) -> tuple[Any, bool]:
-        if stage == "start":
-            return pool_of(scripted([Stall()]).url("/")), False
-        if stage == "name":
-            monkeypatch.setattr(socket, "getaddrinfo", lookup)
-            return pool_of("http://slow.test/"), False
-        if stage == "tcp":
-            return pool_of(f"http://127.0.0.1:{black_hole[1]}/"), False
-        if stage == "handshake":
-            return https_pool(scripted([Stall()]), certificates), False
-        proxy = scripted([Expect(), Send(b"HTTP/1.1 200 OK\r\n"), Stall()])
-        made = proxy_pool(f"http://127.0.0.1:{proxy.port}", "https://origin.test/", certificates)
-        return made, True
-
-    yield stages
-    release.set()

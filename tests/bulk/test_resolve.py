@@ -190,6 +190,7 @@ def test_threads_start_when_needed_and_no_more_than_allowed(make: Make, names: N
     for number in range(20):
         resolver.lookup(f"{number}.test", 80, 0, got.append)
     assert len(threads()) == before + 3
+    assert wait_until(lambda: names.inside == 3)
     names.may_answer.set()
     assert wait_until(lambda: resolver.deliver() or len(got) == 20)  # type: ignore[func-returns-value]
     assert names.most_inside == 3
