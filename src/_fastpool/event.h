@@ -15,6 +15,7 @@
 
 #include "system.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 

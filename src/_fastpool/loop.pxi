@@ -44,6 +44,13 @@ cdef class EventLoop:
     cdef bint is_foreign(self) noexcept:
         return self.generation != fork_generation_now()
 
+    cdef int64_t at(self, object when) except? -2:
+        """Seconds of time.monotonic() by the core's clock; -1 for None, and for ever."""
+        cdef int64_t ns = nanoseconds(when)
+        if ns < 0 and when is not None and when < 0:
+            ns = 0
+        return ns if ns < 0 else ns + self.clock
+
     cdef int fail(self) except -1:
         raise OSError(self.m.set.err, py_strerror(self.m.set.err))
 
@@ -140,19 +147,20 @@ cdef class EventLoop:
         finally:
             self.leave()
 
-    def call_at(self, double when, callback not None):
+    def call_at(self, when, callback not None):
         """Call `callback()` from run(), not before `when` (seconds of time.monotonic())."""
         cdef TimerHandle handle = TimerHandle.__new__(TimerHandle)
-        cdef int64_t ns = <int64_t> (when * 1e9) + self.clock
+        cdef int64_t ns = self.at(when)
         handle.loop = self
         handle.callback = callback
         handle.timer.kind = TIMER_CALL
         handle.timer.owner = <void *> handle
         self.enter()
         try:
-            if tmr_set(&self.m.timers, &handle.timer, ns) != ST_OK:
-                raise MemoryError
-            self.timers.add(handle)
+            if ns >= 0:
+                if tmr_set(&self.m.timers, &handle.timer, ns) != ST_OK:
+                    raise MemoryError
+                self.timers.add(handle)
         finally:
             self.leave()
         return handle

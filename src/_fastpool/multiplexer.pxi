@@ -36,7 +36,7 @@ cdef class Multiplexer(EventLoop):
         """
         self.launch(
             job, wire, sock, direct, nanoseconds(send_timeout), nanoseconds(read_timeout),
-            -1 if deadline is None else <int64_t> (<double> deadline * 1e9) + self.clock,
+            self.at(deadline),
             body, max_body,
         )
 

@@ -9,6 +9,7 @@
 
 cdef enum:
     EVENT_BATCH = 256       # reports fetched at once
+    EVENT_ROUNDS = 4        # full batches before layer 5 has its turn: it may wait for the GIL
     STEP_BYTES = 262144     # bytes that one exchange receives before the others have their turn
     LINK_SPARE = 64         # positions of a fresh table
     POSITIONS_MAX = 1048575
@@ -200,6 +201,9 @@ cdef void mux_await(Mux *m, Link *k) noexcept nogil:
     """The exchange goes on when its socket is ready or it is its turn, until its time is up."""
     cdef Transport *t = k.t
     cdef int64_t limit = t.send_ns if t.sending else t.read_ns
+    if k.x.phase == PHASE_HEAD and buf_size(&k.x.inp) == 0:
+        # Thousands wait for an answer, a few receive one: these use the same memory in turn.
+        buf_free(&k.x.inp)
     if limit >= 0 and t.until == 0 and k.queue == QUEUE_NONE:
         t.until = m.now + limit
     k.due = t.until
@@ -315,6 +319,7 @@ cdef int mux_run(Mux *m, int64_t until) noexcept nogil:
     """
     cdef fp_event events[EVENT_BATCH]
     cdef Timer *timer
+    cdef int rounds = 0
     cdef int count
     cdef int i
     while True:
@@ -325,6 +330,9 @@ cdef int mux_run(Mux *m, int64_t until) noexcept nogil:
         for i in range(count):
             mux_report(m, &events[i])
         mux_resume(m)
+        rounds += 1
+        if count == EVENT_BATCH and rounds < EVENT_ROUNDS:
+            continue
         # What has arrived goes before what is late.
         if count < EVENT_BATCH:
             mux_expire(m)
