@@ -13,7 +13,7 @@ import types
 import typing
 
 from .. import connection, connectionpool
-from .._fastpool import TypeSnapshot
+from .._fastpool import TypeSnapshot, has_any
 from .._wire import ServerResponse, _comes_from
 from ..util import connection as util_connection
 from ..util import ssl_
@@ -42,9 +42,7 @@ def can_open(conn: typing.Any, pool: HTTPConnectionPool, tunnel: bool = False) -
     secure = cls is connection.HTTPSConnection
     if not (secure or cls is connection.HTTPConnection):
         return False
-    if any(name in conn.__dict__ for name in _CONNECTION_HOOKS):
-        return False
-    if any(name in pool.__dict__ for name in _POOL_METHODS):
+    if has_any(conn.__dict__, _CONNECTION_HOOKS) or has_any(pool.__dict__, _POOL_METHODS):
         return False
     return (
         _verdict(cls, _examine_connection)
