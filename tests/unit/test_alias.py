@@ -170,12 +170,12 @@ def test_finder_gives_a_spec_with_the_urllib3_name_before_the_import() -> None:
     check("""
         import importlib.util, sys, pool
         pool.install_as_urllib3()
-        spec = importlib.util.find_spec("urllib3.contrib.pyopenssl")
-        assert spec.name == "urllib3.contrib.pyopenssl"
+        spec = importlib.util.find_spec("urllib3.contrib.socks")
+        assert spec.name == "urllib3.contrib.socks"
         assert spec.parent == "urllib3.contrib" and not spec.submodule_search_locations
-        assert "urllib3.contrib.pyopenssl" not in sys.modules
-        assert "def inject_into_urllib3" in spec.loader.get_source(spec.name)
-        assert spec.loader.get_code(spec.name).co_filename.endswith("pyopenssl.py")
+        assert "urllib3.contrib.socks" not in sys.modules
+        assert "class SOCKSProxyManager" in spec.loader.get_source(spec.name)
+        assert spec.loader.get_code(spec.name).co_filename.endswith("socks.py")
         assert not spec.loader.is_package(spec.name)
         assert importlib.util.find_spec("urllib3.util.retry") is pool.util.retry.__spec__
     """)
@@ -319,11 +319,11 @@ def test_requests_and_its_copies_use_us() -> None:
         pool.install_as_urllib3()
         import requests
         import requests.packages.urllib3.util.retry
-        import requests.packages.urllib3.contrib.pyopenssl as late
+        import requests.packages.urllib3.contrib.socks as late
         assert requests.adapters.PoolManager is pool.PoolManager
         assert requests.packages.urllib3 is pool
         assert requests.packages.urllib3.util.retry is pool.util.retry
-        assert late is sys.modules["pool.contrib.pyopenssl"]
+        assert late is sys.modules["pool.contrib.socks"]
         copies = {n: m for n, m in sys.modules.items() if n.startswith("requests.packages.urllib3")}
         assert len(copies) >= 27
         for name, module in copies.items():
@@ -387,7 +387,7 @@ def test_uninstall_restores_the_real_modules_exactly() -> None:
         pool.install_as_urllib3()
         assert sys.modules["urllib3"] is pool
         assert real["urllib3"] is not pool
-        import urllib3.contrib.pyopenssl
+        import urllib3.contrib.socks
         del urllib3
         pool.uninstall_as_urllib3()
         now = {n: m for n, m in sys.modules.items() if n.split(".")[0] == "urllib3"}
