@@ -3,6 +3,8 @@
 #
 # One thread at a time; `inside` turns a violation of that into an exception instead of a crash.
 # Only wake() is for other threads.  A child of a fork can do nothing with it but close it.
+# Callbacks run outside of enter(), since they use us: the lists that they empty are therefore
+# never replaced, and a second thread, without a GIL, finds at worst an empty one.
 
 from time import monotonic_ns as py_monotonic_ns
 
@@ -186,7 +188,7 @@ cdef class EventLoop:
             self.timers.discard(<object> timer.owner)
         if due:
             due.reverse()
-            self.due = due + self.due
+            self.due[:0] = due
         return 0
 
     cdef int call_back(self) except -1:
@@ -200,8 +202,7 @@ cdef class EventLoop:
                     (<Channel> entry).callback = None
                     callback(fired)
             else:
-                callback = (<TimerHandle> entry).callback
-                (<TimerHandle> entry).callback = None
+                callback = (<TimerHandle> entry).take()
                 if callback is not None:
                     callback()
         return 0
@@ -217,9 +218,16 @@ cdef class TimerHandle:
 
     def cancel(self):
         """The callback will not be called; no error if it has been."""
-        self.callback = None
+        self.take()
         if self.timer.at:
             self.loop.enter()
             tmr_remove(&self.loop.m.timers, &self.timer)
             self.loop.timers.discard(self)
             self.loop.leave()
+
+    cdef object take(self):
+        """The callback, for the one who calls it or throws it away."""
+        with cython.critical_section(self):
+            callback = self.callback
+            self.callback = None
+        return callback

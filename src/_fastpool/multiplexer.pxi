@@ -147,7 +147,9 @@ cdef class Multiplexer(EventLoop):
                 if c.active and (c.job is job_or_wire or c.wire is job_or_wire):
                     self.drop(c)
             if self.finished:
-                self.finished = [found for found in self.finished if found[0] is not job_or_wire]
+                self.finished[:] = [
+                    found for found in self.finished if found[0] is not job_or_wire
+                ]
         finally:
             self.leave()
 
@@ -191,8 +193,8 @@ cdef class Multiplexer(EventLoop):
             self.leave()
         if self.due:
             self.call_back()
-        finished = self.finished
-        self.finished = []
+        finished = self.finished.copy()
+        self.finished.clear()
         return finished
 
     cdef int drive(self, int64_t until) except -1:

@@ -52,8 +52,8 @@ cdef class Run(Schedule):
     cdef bint paused                # the input said "nothing yet"
     cdef bint lines_first           # the next request to start is of a line, if there is one
     cdef bint more                  # a burst ended before there was nothing left to start
-    cdef bint running               # inside next(); a second thread, or the input, is refused
-    cdef bint stopping              # close() was called meanwhile
+    cdef uint32_t running           # inside next(); a second thread, or the input, is refused
+    cdef uint32_t stopping          # close() was called meanwhile; both atomic
     cdef readonly bint closed
     cdef uint32_t generation
 
@@ -96,22 +96,22 @@ cdef class Run(Schedule):
             if r is not None and r._raw:
                 self.hand_out(r)
         except BaseException:
-            self.running = False
+            fp_store_u32(&self.running, 0)
             self.close()
             raise
-        self.running = False
-        if r is None or self.stopping:
+        fp_store_u32(&self.running, 0)
+        if r is None or fp_load_u32(&self.stopping):
             self.close()
             return None
         self.paused = False
         return r
 
     cdef int enter(self) except -1:
+        cdef uint32_t free = 0
         if self.generation != fp_load_relaxed_u32(&fork_count):
             raise RuntimeError("these results belong to the process that asked for them")
-        if self.running:
+        if not fp_cas_u32(&self.running, &free, 1):
             raise ValueError("results are already being fetched, by another thread or the input")
-        self.running = True
         return 0
 
     cdef bint is_over(self):
@@ -345,13 +345,22 @@ cdef class Run(Schedule):
 
     def close(self):
         """Cancel what is in flight, drop what waits, give connections back.  Idempotent."""
-        if self.running:
+        cdef uint32_t free = 0
+        # Race: next() goes out, then looks whether it was to stop; we say so, then look whether
+        # it is inside.  One of the two ends the run.
+        fp_store_u32(&self.stopping, 1)
+        if not fp_cas_u32(&self.running, &free, 1):
             # From a signal handler, from the input or from another thread: next() ends soon.
-            self.stopping = True
             self.mux.wake()
             return
+        try:
+            self.end()
+        finally:
+            fp_store_u32(&self.running, 0)
+
+    cdef int end(self) except -1:
         if self.closed:
-            return
+            return 0
         self.closed = True
         engine, self.engine = self.engine, None
         source, self.source = self.source, None
@@ -363,3 +372,4 @@ cdef class Run(Schedule):
         self.origins = {}
         self.parked = {}
         self.last = None
+        return 0
