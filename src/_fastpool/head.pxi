@@ -314,15 +314,3 @@ cdef void head_note_coding(Head *h, Text value) noexcept nogil:
             h.coding = TE_CHUNKED
         else:
             h.coding = TE_OTHER
-
-
-cdef const Field *head_find(const Head *h, const char *data, const char *lower,
-                            size_t size) noexcept nogil:
-    """First field of that (lower-case) name, or NULL."""
-    cdef uint32_t i
-    for i in range(h.count):
-        if h.fields[i].name_size == size and fp_equals_lower(
-            data + h.fields[i].name, lower, size
-        ):
-            return &h.fields[i]
-    return NULL

@@ -4,6 +4,7 @@
     python -m tests.fuzz head url --seconds 3600 --record
     python -m tests.fuzz --replay                   # the corpus once, no new inputs
     python -m tests.fuzz --minimise                 # what was found goes into the corpus
+    python -m tests.fuzz --controls                 # faults put into the core are noticed
 
 Needs clang and its run-time libraries, Cython, and for `url` the package atheris.  Builds into
 build/fuzz, where inputs that were found are kept from run to run.  Exit status 1: a finding,
@@ -24,10 +25,11 @@ import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.fuzz import seeds
+from tests.fuzz import faults, seeds
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
+CORE = ROOT / "src" / "_fastpool"
 BUILD = ROOT / "build" / "fuzz"
 NATIVE = ("head", "chunks", "exchange", "request")
 TARGETS = (*NATIVE, "url")
@@ -53,30 +55,25 @@ class Run:
         return cls(status, int(done[-1]) if done else 0, edges, features, inputs)
 
 
-def build(force: bool) -> None:
+def build(force: bool, core: Path = CORE, folder: Path = BUILD) -> None:
     """Compile the native targets, unless nothing has changed since the last time."""
-    program = BUILD / "native"
-    sources = [
-        path
-        for folder in (ROOT / "src" / "_fastpool", HERE / "native")
-        for path in folder.glob("*.*")
-    ]
+    program = folder / "native"
+    sources = [path for part in (core, HERE / "native") for path in part.glob("*.*")]
     newest = max(path.stat().st_mtime for path in sources)
     if not force and program.exists() and program.stat().st_mtime > newest:
         return
-    BUILD.mkdir(parents=True, exist_ok=True)
-    source, objects = BUILD / "native.c", BUILD / "native.o"
-    python = sysconfig.get_paths()["include"]
-    folders = [HERE / "native", ROOT / "src" / "_fastpool", python]
-    call(sys.executable, "-m", "cython", "-3", "--line-directives", "-I", ROOT / "src",
+    folder.mkdir(parents=True, exist_ok=True)
+    source, objects = folder / "native.c", folder / "native.o"
+    folders = [HERE / "native", core, sysconfig.get_paths()["include"]]
+    call(sys.executable, "-m", "cython", "-3", "--line-directives", "-I", core.parent,
          "-o", source, HERE / "native" / "native.pyx")  # fmt: skip
     call("clang", "-c", "-O1", "-g", "-w", "-std=c11", "-fno-strict-aliasing", *SANITIZERS,
-         *(f"-I{folder}" for folder in folders), source, "-o", objects)  # fmt: skip
+         *(f"-I{path}" for path in folders), source, "-o", objects)  # fmt: skip
     # The module's own set-up is never run: the interpreter that it names need not be there.
     undefined = subprocess.check_output(["nm", "-u", str(objects)], text=True).split()
     names = [name for name in undefined if re.match(r"_?Py", name)]
-    (BUILD / "python.ld").write_text("".join(f"--defsym={name}=0\n" for name in names))
-    call("clang", *SANITIZERS, objects, "-o", program, f"-Wl,@{BUILD / 'python.ld'}")
+    (folder / "python.ld").write_text("".join(f"--defsym={name}=0\n" for name in names))
+    call("clang", *SANITIZERS, objects, "-o", program, f"-Wl,@{folder / 'python.ld'}")
 
 
 def call(*command: object) -> None:
@@ -151,6 +148,33 @@ def minimise(target: str) -> Run:
     return run
 
 
+def controls() -> int:
+    """Replay the corpus on cores with one fault each; returns how many went unnoticed."""
+    missed = 0
+    for number, (target, part, right, wrong) in enumerate(faults.FAULTS):
+        folder = BUILD / f"control{number}"
+        core = folder / "_fastpool"
+        shutil.copytree(CORE, core, dirs_exist_ok=True)
+        text = (core / part).read_text()
+        if text.count(right) != 1:
+            raise SystemExit(f"{part} has changed: {right!r}")
+        (core / part).write_text(text.replace(right, wrong))
+        build(True, core, folder)
+        done = subprocess.run(
+            [str(folder / "native"), "-runs=0", str(prepare(target))],
+            cwd=folder,
+            env=dict(os.environ, FASTPOOL_FUZZ_TARGET=target),
+            capture_output=True,
+            text=True,
+            errors="replace",
+        )
+        said = re.search(r"(?:fuzz|SUMMARY): .*", done.stderr)
+        missed += done.returncode == 0
+        shown = said[0] if said and done.returncode else "NOT NOTICED"
+        print(f"{target}: {part} without {right.strip().splitlines()[0]!r}: {shown}", flush=True)
+    return missed
+
+
 def record(target: str, seconds: int, run: Run) -> None:
     """Add a run to the sums in record.json."""
     path = HERE / "record.json"
@@ -173,11 +197,14 @@ def main() -> int:
     parser.add_argument("--record", action="store_true", help="add the runs to record.json")
     parser.add_argument("--replay", action="store_true")
     parser.add_argument("--minimise", action="store_true")
+    parser.add_argument("--controls", action="store_true")
     parser.add_argument("--input", type=Path, help="run this input alone")
     parser.add_argument("--rebuild", action="store_true", help="compile in any case")
     options = parser.parse_args()
     if not set(options.targets) <= set(TARGETS):
         parser.error(f"targets are {', '.join(TARGETS)}")
+    if options.controls:
+        return 1 if controls() else 0
     if set(options.targets) & set(NATIVE):
         build(options.rebuild)
     findings = 0
