@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import signal
 import socket
@@ -115,14 +116,18 @@ def test_head_cut_where_no_body_would_tell_is_an_error(line: Line, head: bytes) 
         line.exchange()
 
 
+def read_chunks(reader: Any) -> None:
+    while reader.next_chunk_length():
+        reader.read_chunk_data(100)
+
+
 @pytest.mark.parametrize(
     "cut", [b"5\r\nhe", b"5\r\nhello", b"5\r\nhello\r", b"5\r\nhello\r\n", b"5"]
 )
 def test_chunks_cut_off(line: Line, cut: bytes) -> None:
     _, reader = line.answer(CHUNKED + cut)
     with pytest.raises(http.client.IncompleteRead):
-        while reader.next_chunk_length():
-            reader.read_chunk_data(100)
+        read_chunks(reader)
     assert reader.closed and not line.wire.reusable
 
 
@@ -151,10 +156,8 @@ def test_faulty_chunks_name_their_rule(line: Line, body: bytes, rule: str) -> No
 
 
 def _send(peer: socket.socket, data: bytes) -> None:
-    try:
+    with contextlib.suppress(OSError):
         peer.sendall(data)
-    except OSError:
-        pass
 
 
 def test_host_that_would_break_the_line_is_refused(line: Line) -> None:
@@ -181,7 +184,7 @@ def test_old_reader_reads_nothing_of_the_next_response(line: Line) -> None:
 def test_closed_socket(line: Line) -> None:
     line.prepare()
     line.sock.close()
-    with pytest.raises(OSError):
+    with pytest.raises(OSError, match="Bad file descriptor"):
         line.exchange()
     assert not line.wire.reusable
 
