@@ -114,9 +114,12 @@ class Client:
         request = self.module.Request(method, url, **own)
         results = list(self.manager.imap_unordered([request], concurrency=MAXSIZE, **rest))
         assert len(results) == 1, f"{len(results)} results of one request"
-        (result,) = results
+        result = results.pop()
         if result.error is not None:
-            raise result.error
+            try:
+                raise result.error
+            finally:
+                del result  # it keeps the error, which keeps this frame
         return Answer(result.response.status, result.response.data, result.response.headers)
 
     def open(self, url: str, **options: Any) -> Any:

@@ -30,22 +30,15 @@ def warm(subject: ModuleType, certificates: Any) -> None:
     """What a process makes once (contexts, helper threads) is there before anybody counts."""
     for transport in TRANSPORTS:
         for mode in MODES:
-            if has_mode(subject, mode):
-                arena = Arena(subject, mode, transport, certificates)
-                arena.own_answers(arena.serve())
-                arena.close()
-
-
-def has_mode(subject: ModuleType, mode: str) -> bool:
-    return mode != "bulk" or hasattr(subject.PoolManager, "imap_unordered")
+            arena = Arena(subject, mode, transport, certificates)
+            arena.own_answers(arena.serve())
+            arena.close()
 
 
 @pytest.mark.parametrize(("made", "mode", "transport"), PLAYS)
 def test_scenario(
     subject: ModuleType, certificates: Any, made: Scenario, mode: str, transport: str
 ) -> None:
-    if not has_mode(subject, mode):
-        pytest.skip("no bulk engine here")
     play(made, subject, mode, transport, certificates)
 
 

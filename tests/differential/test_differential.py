@@ -73,6 +73,7 @@ def _answer(*lines: bytes, body: bytes = b"hello") -> bytes:
 
 NEEDING = [
     *streams.CORPUS.values(),
+    _answer(b"Content-Length: 5", b" folded"),
     _answer(b"Content-Length: 5, 5", body=b"hello, and more"),
     _answer(b"Transfer-Encoding: ,chunked", body=b"5\r\nhello\r\n0\r\n\r\n"),
     _answer(b"Transfer-Encoding: chunked", body=b"5\r\nhello\r\n0\r\nno trailer\r\n\r\n"),

@@ -21,8 +21,14 @@ from .. import _fastpool
 from .._fastpool import Lane, Origin, Shelf
 from .._wire import body_fault, new_wire, transport_of
 from ..connection import BaseSSLError
-from ..connectionpool import HTTPSConnectionPool
-from ..exceptions import BodyTooLargeError, DeadlineError, EmptyPoolError, TimeoutError
+from ..connectionpool import HTTPSConnectionPool, _forget_frames
+from ..exceptions import (
+    BodyTooLargeError,
+    DeadlineError,
+    EmptyPoolError,
+    HTTPError,
+    TimeoutError,
+)
 from ..util.url import parse_url
 from .connect import Connector, can_open
 from .decode import decode_body
@@ -91,7 +97,7 @@ class Engine:
             trip = result._trip = Trip(self, request)
             self.route(result, trip, first=False)
         except Exception as e:
-            self.run.finish(result, None, e)
+            self._end(result, e)
 
     def route(self, result: Result, trip: Trip, *, first: bool) -> None:
         """Find the pool for `trip.url`, and stand in the line of its origin."""
@@ -179,7 +185,7 @@ class Engine:
             self.loop.call_at(time.monotonic() + _SLOT_POLL, lambda: self.run.feed(shelf))
             return
         except Exception as e:
-            self.run.finish(result, None, e)
+            self._end(result, e)
             return
         self.run.count_connection(1)
         try:
@@ -316,15 +322,20 @@ class Engine:
         if isinstance(error, BodyTooLargeError):  # of the core, which counts before decoding
             error = BodyTooLargeError(typing.cast(int, self.options.max_body))
         if isinstance(error, (DeadlineError, BodyTooLargeError)):
-            self.run.finish(result, None, error)
+            self._end(result, error)
             return
         try:
             pause = trip.count_failure(error, public)
         except Exception as e:
-            self.run.finish(result, None, e)
+            self._end(result, e)
             return
         pool._log_retry(trip.retries, error, trip.target)
+        _bare(error)
+        _bare(public)
         self._again(result, pause)
+
+    def _end(self, result: Result, error: Exception) -> None:
+        self.run.finish(result, None, _bare(error))
 
     def answered(self, result: Result, head: ResponseHead, lane: Lane) -> None:
         """An answer that Retry or a redirect may have to do with; called by the run."""
@@ -351,14 +362,14 @@ class Engine:
                 self.run.land(result)
                 self.route(result, trip, first=True)
         except Exception as e:
-            self.run.finish(result, None, e)
+            self._end(result, e)
 
     def log(self, response: typing.Any) -> None:
         response._pool._log_exchange(response._head.method, response._request_url, response)
 
     def decode(self, response: typing.Any) -> Exception | None:
         """Undo the content coding of a response; the error if that fails, or is too much."""
-        return decode_body(response, self.options.max_body)
+        return _bare(decode_body(response, self.options.max_body))
 
     # -- pauses and deadlines ----------------------------------------------------------------
 
@@ -411,7 +422,7 @@ class Engine:
             self._connector.deliver()
         if self._helpers is not None:
             for result, response, error in self._helpers.done():
-                self.run.finish(result, response, error)
+                self.run.finish(result, response, _bare(error))
         self.run.outside = bool(self._attempts) or bool(self._helpers and self._helpers.busy)
 
     # -- the end -----------------------------------------------------------------------------
@@ -459,4 +470,15 @@ def _named(error: Exception, lane: Lane, trip: Trip) -> Exception:
             )
         except TimeoutError as named:
             return named
+    return error
+
+
+def _bare(error: Exception | None) -> Exception | None:
+    """An error of the library without the frames that it came through.
+
+    They are the engine's, they tell nothing of the request, and whoever keeps a result would
+    keep all of the run with them.
+    """
+    if isinstance(error, HTTPError):
+        _forget_frames(error)
     return error
