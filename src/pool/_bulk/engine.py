@@ -474,11 +474,18 @@ def _named(error: Exception, lane: Lane, trip: Trip) -> Exception:
 
 
 def _bare(error: Exception | None) -> Exception | None:
-    """An error of the library without the frames that it came through.
+    """An error without the frames of ours that it came through; others' code stays to be seen.
 
-    They are the engine's, they tell nothing of the request, and whoever keeps a result would
-    keep all of the run with them.
+    They tell nothing of the request, and whoever keeps a result would keep all of the run.
     """
     if isinstance(error, HTTPError):
         _forget_frames(error)
+    elif error is not None:
+        stack = error.__traceback__
+        while stack is not None and stack.tb_frame.f_globals.get("__name__", "").startswith(_OURS):
+            stack = stack.tb_next
+        error.__traceback__ = stack
     return error
+
+
+_OURS = __name__.partition(".")[0] + "."
