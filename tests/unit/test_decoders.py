@@ -374,6 +374,7 @@ def test_missing_libraries_leave_their_names_out(
     assert type(ours._get_decoder("zstd")) is ours.DeflateDecoder
 
 
+@needs_brotli
 def test_the_decoders_are_the_same_objects_in_both_modules(ours: types.ModuleType) -> None:
     decoders = importlib.import_module("pool._decoders")
     for name in (
