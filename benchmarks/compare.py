@@ -48,12 +48,15 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 def pace_of(args: argparse.Namespace) -> Pace:
     standard = QUICK if args.quick else FULL
-    cpu = args.cpu
-    if args.no_pin or not hasattr(os, "sched_setaffinity"):
-        cpu = None
-    elif cpu is None:
-        cpu = max(os.sched_getaffinity(0))
+    cpu = None if args.no_pin else processor(args.cpu)
     return Pace(args.rounds or standard.rounds, args.seconds or standard.seconds, cpu)
+
+
+def processor(chosen: int | None) -> int | None:
+    """The one to pin to: `chosen`, or the last that we may use; None where pinning cannot be."""
+    if not hasattr(os, "sched_setaffinity"):
+        return None
+    return max(os.sched_getaffinity(0)) if chosen is None else chosen
 
 
 def measure(rows: list[str], kind: str, pace: Pace) -> dict[str, Any]:

@@ -61,11 +61,15 @@ CONTENDERS = {
         part("import_pool", "imports:import_pool", OURS),
         part("import_urllib3", "imports:import_urllib3"),
         part("import_http_client", "imports:import_http_client"),
+        part("manager_pool", "imports:manager_pool", OURS),
+        part("manager_urllib3", "imports:manager_urllib3"),
         part("idle_pool", "memory:idle_pool", OURS),
         part("idle_urllib3", "memory:idle_urllib3"),
         part("hosts_pool", "memory:hosts_pool", OURS),
         part("hosts_urllib3", "memory:hosts_urllib3"),
         part("growth_pool", "memory:growth_pool", OURS),
         part("growth_urllib3", "memory:growth_urllib3"),
+        part("round_pool", "memory:round_pool", OURS),
+        part("round_urllib3", "memory:round_urllib3"),
     )
 }

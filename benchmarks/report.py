@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import chart
+from benchmarks import chart, growth, steps
 from benchmarks.compare import amount, describe, verdict
 from benchmarks.contenders import CLIENT, FLOOR, OURS
 
@@ -157,10 +157,22 @@ def contenders_table(report: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def with_machine(table: Callable[[dict[str, Any]], str]) -> Callable[[dict[str, Any]], str]:
+    """The table, and below it where and when it was measured."""
+
+    def rendered(report: dict[str, Any]) -> str:
+        about = ", ".join(f"{key} {value}" for key, value in report["machine"].items())
+        return f"{table(report)}\n\n<sub>{about}</sub>"
+
+    return rendered
+
+
 # document, marker, name of the results, function of them
 BLOCKS: tuple[tuple[str, str, str, Callable[[dict[str, Any]], str]], ...] = (
     ("README.md", "speed", "compare", readme_table),
     ("docs/performance.md", "requirements", "compare", requirements_table),
+    ("docs/performance.md", "steps", "steps", with_machine(steps.table)),
+    ("docs/performance.md", "growth", "growth", with_machine(growth.table)),
     ("docs/performance.md", "contenders", "compare", contenders_table),
 )
 

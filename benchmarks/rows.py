@@ -160,7 +160,7 @@ PARTS = (
     ),
     Row(
         "import", "import, beyond a bare interpreter",
-        ("import_pool", "import_urllib3", "import_http_client"),
+        ("import_pool", "manager_pool", "import_urllib3", "manager_urllib3", "import_http_client"),
         (AtLeast(2, "import_urllib3", who="import_pool"),),
         need="", unit="ms", count=3,
     ),

@@ -17,6 +17,8 @@ LABELS = {
     "import_pool": "fastpool",
     "import_urllib3": "urllib3",
     "import_http_client": "http.client alone",
+    "manager_pool": "fastpool, and a PoolManager",
+    "manager_urllib3": "urllib3, and a PoolManager",
 }
 
 
@@ -26,8 +28,7 @@ def start_seconds(program: str) -> float:
     return time.perf_counter() - start
 
 
-def importing(module: str) -> Run:
-    program = f"import {module}"
+def beyond_bare(program: str) -> Run:
     start_seconds(program)
 
     def run(count: int) -> tuple[int, float]:
@@ -38,12 +39,20 @@ def importing(module: str) -> Run:
 
 
 def import_pool(settings: Settings) -> Run:
-    return importing("pool")
+    return beyond_bare("import pool")
 
 
 def import_urllib3(settings: Settings) -> Run:
-    return importing("urllib3")
+    return beyond_bare("import urllib3")
 
 
 def import_http_client(settings: Settings) -> Run:
-    return importing("http.client")
+    return beyond_bare("import http.client")
+
+
+def manager_pool(settings: Settings) -> Run:
+    return beyond_bare("import pool; pool.PoolManager()")
+
+
+def manager_urllib3(settings: Settings) -> Run:
+    return beyond_bare("import urllib3; urllib3.PoolManager()")

@@ -23,11 +23,13 @@ from benchmarks.peers import Settings
 
 LABELS = {
     f"{measure}_{package}": {"pool": "fastpool"}.get(package, package)
-    for measure in ("idle", "hosts", "growth")
+    for measure in ("idle", "hosts", "growth", "round")
     for package in ("pool", "urllib3")
 }
 BATCHES = 15  # of each kind, taken in turns
 BATCH_REQUESTS = 200  # at most
+ROUND_REQUESTS = 1000  # at least
+ROUND_BATCHES = 3
 PAGE = "/page/0000"
 
 
@@ -123,9 +125,24 @@ def growth(module: Any, base_url: str, size: int) -> float:
     return statistics.median(ratios[1:])  # the first batch opens the connections
 
 
+def going_round(module: Any, base_url: str, size: int) -> float:
+    """Seconds of processor time per request, each to the next of `size` hosts."""
+    manager, urls = manager_of(module, base_url, size)
+    for url in urls:
+        fetch(manager, url)
+    batch = (urls * (ROUND_REQUESTS // size + 1))[: max(ROUND_REQUESTS, size)]
+    found = []
+    for _ in range(ROUND_BATCHES):
+        start = time.process_time()
+        for url in batch:
+            fetch(manager, url)
+        found.append((time.process_time() - start) / len(batch))
+    return statistics.median(found)
+
+
 def main() -> None:
     measure, package, base_url, size = sys.argv[1:]
-    function = {"idle": idle, "hosts": hosts, "growth": growth}[measure]
+    function = {"idle": idle, "hosts": hosts, "growth": growth, "round": going_round}[measure]
     print(function(importlib.import_module(package), base_url, int(size)))
 
 
