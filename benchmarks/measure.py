@@ -186,14 +186,16 @@ def count_for(row: Row, worker: Worker, seconds: float) -> int:
     """How many requests fill a round; also warms the contender up."""
     if row.count is not None:
         return row.count
-    count = max(row.threads, 2)
+    least = max(row.threads, row.concurrency, 2)
+    worker.run(least)  # opens the connections
+    count = least
     while True:
         result = worker.run(count)
         if result["seconds"] >= WARM_UP_SECONDS or count >= MOST_PER_ROUND:
             break
         count *= 4
     wanted = result["count"] / result["seconds"] * seconds * row.slower
-    return min(max(round(wanted), row.threads, 2), MOST_PER_ROUND)
+    return min(max(round(wanted), least), MOST_PER_ROUND)
 
 
 def run_row(

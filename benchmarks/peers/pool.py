@@ -15,7 +15,8 @@ class Client:
         self.headers = settings.headers
         self.timeout = settings.timeout
         trust = {"ca_certs": settings.ca_file} if settings.ca_file else {}
-        self.manager = pool.PoolManager(maxsize=settings.threads, **trust)
+        connections = max(settings.threads, settings.concurrency)
+        self.manager = pool.PoolManager(maxsize=connections, **trust)
 
     def get(self, path: str) -> tuple[int, bytes]:
         response = self.manager.request(

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import compare, jobs, measure, server
+from benchmarks import compare, growth, jobs, measure, server, steps
 from benchmarks.contenders import CLIENT, CONTENDERS, FLOOR, OURS, Contender
 from benchmarks.measure import Entry, Pace, judge, run_row
 from benchmarks.peers import Settings
@@ -197,3 +197,44 @@ def test_command_prints_the_verdicts_and_writes_json(
     report = json.loads(target.read_text())
     assert [row["key"] for row in report["rows"]] == ["slots"]
     assert report["machine"]["python"]
+
+
+@pytest.mark.parametrize("name", (*steps.LEVELS, *steps.BESIDE))
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_every_level_of_the_steps_makes_its_part_of_a_request(running: Running, name: str) -> None:
+    if name == "urllib3":
+        programs.need_module("urllib3")
+    function = steps.Levels(Settings(running.plain, measure.HEADERS)).make(name)
+    for path in steps.paths()[:3]:
+        answer = function(path)
+    assert getattr(answer, "status", 200) == 200
+
+
+def test_steps_are_the_differences_of_the_levels() -> None:
+    levels = [
+        {"key": key, "title": key, "us": 10.0 * (place + 1), "instructions": 100 * (place + 1)}
+        for place, key in enumerate((*steps.LEVELS, *steps.BESIDE))
+    ]
+    lines = steps.table({"levels": levels}).splitlines()
+    assert lines[2:5] == [
+        "| prepare | 10.0 | 100 |", "| exchange | 10.0 | 100 |", "| pool | 10.0 | 100 |",
+    ]  # fmt: skip
+    assert f"| **together** | {10.0 * len(steps.LEVELS)} | {100 * len(steps.LEVELS)} |" in lines
+
+
+def test_growth_measures_its_points(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs.need_program("nginx")
+    programs.need_module("urllib3")
+    for key in ("fields", "hosts"):
+        title, points = growth.GROUPS[key]
+        monkeypatch.setitem(growth.GROUPS, key, (title, points[:2]))
+    target = tmp_path / "out.json"
+    growth.main(["--groups", "fields", "hosts", "--rounds", "1", "--seconds", "0.01",
+                 "--json", str(target)])  # fmt: skip
+    groups = json.loads(target.read_text())["groups"]
+    assert [group["points"] for group in groups] == [[6, 10], [1, 10]]
+    assert all(us > 0 for group in groups for values in group["us"].values() for us in values)
+    assert "| fastpool, µs |" in capsys.readouterr().out
