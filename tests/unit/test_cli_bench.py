@@ -163,12 +163,16 @@ def test_timeout_is_an_error(base_url: str) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
-def test_interrupt_shows_what_was_done(base_url: str) -> None:
-    command = [sys.executable, "-m", "pool", "bench", f"{base_url}/x", "-z", "40s", "-c", "2"]
+def test_interrupt_shows_what_was_done(
+    base_url: str, seen: collections.Counter[str], engine: str
+) -> None:
+    command = [sys.executable, "-m", "pool", "bench", f"{base_url}/x", "-z", "40s", "-c", "2",
+               "--engine", engine]  # fmt: skip
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        time.sleep(2)
+        while seen["GET /x"] < 20:
+            time.sleep(0.05)
         process.send_signal(signal.SIGINT)
-        output, errors = process.communicate(timeout=20)
+        output, errors = process.communicate(timeout=30)
     assert process.returncode == 130, errors
     assert b"requests/s" in output and b"Traceback" not in errors
 

@@ -6,7 +6,9 @@ body).  Clients of other packages are imported only when they are asked for.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +18,7 @@ from typing import Any
 from pool._cli.bench_stats import Outcome
 
 POLL_SECONDS = 0.05
+WATCH_EVERY = 64  # results of the bulk engine
 ENDLESS = float("inf")
 
 Request = Callable[[], tuple[int, int]]
@@ -157,20 +160,36 @@ class Budget:
         self.left = ENDLESS if job.requests is None else job.requests
         self.start = time.perf_counter()
         self.end = self.start + (ENDLESS if job.seconds is None else job.seconds)
+        self.interrupted = False
         self._lock = threading.Lock()
 
     def take(self) -> bool:
         with self._lock:
-            if self.left < 1 or time.perf_counter() >= self.end:
+            if self.interrupted or self.left < 1 or time.perf_counter() >= self.end:
                 return False
             self.left -= 1
             return True
 
-    def stop(self) -> None:
-        self.left = 0
-
     def elapsed(self) -> float:
         return time.perf_counter() - self.start
+
+
+@contextlib.contextmanager
+def stopped_by_interrupt(budget: Budget) -> Iterator[None]:
+    """The first Ctrl-C ends the run when those in flight are answered; the second at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: object) -> None:
+        budget.interrupted = True  # without the lock: this thread may hold it
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.signal(signal.SIGINT, stop) or signal.default_int_handler
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def run(client: Client, job: Job, watch: Watch) -> tuple[Outcome, bool]:
@@ -178,37 +197,31 @@ def run(client: Client, job: Job, watch: Watch) -> tuple[Outcome, bool]:
     cpu_start = time.process_time()
     budget = Budget(job)
     engine = bulk if job.engine == "bulk" else threads
-    outcome, interrupted = engine(client, job, budget, watch)
+    with stopped_by_interrupt(budget):
+        outcome = engine(client, job, budget, watch)
     outcome.seconds = budget.elapsed()
     outcome.cpu_seconds = time.process_time() - cpu_start
     outcome.connections = client.connections()
-    return outcome, interrupted
+    return outcome, budget.interrupted
 
 
-def threads(client: Client, job: Job, budget: Budget, watch: Watch) -> tuple[Outcome, bool]:
+def threads(client: Client, job: Job, budget: Budget, watch: Watch) -> Outcome:
     """A thread per request in flight."""
     tallies = [Outcome() for _ in range(job.concurrency)]
     running = [
         threading.Thread(target=work, args=(client.request, budget, tally), daemon=True)
         for tally in tallies
     ]
-    interrupted = False
     for thread in running:
         thread.start()
-    while any(thread.is_alive() for thread in running):
-        try:
-            for thread in running:
-                thread.join(POLL_SECONDS)
-                watch(sum(tally.answered + tally.failed for tally in tallies), budget.elapsed())
-        except KeyboardInterrupt:
-            if interrupted:
-                raise
-            interrupted = True  # those in flight end with their answer or timeout
-            budget.stop()
+    for thread in running:
+        while thread.is_alive():
+            thread.join(POLL_SECONDS)
+            watch(sum(tally.answered + tally.failed for tally in tallies), budget.elapsed())
     total = Outcome()
     for tally in tallies:
         total.absorb(tally)
-    return total, interrupted
+    return total
 
 
 def work(request: Request, budget: Budget, tally: Outcome) -> None:
@@ -226,7 +239,7 @@ def work(request: Request, budget: Budget, tally: Outcome) -> None:
             tally.bytes += size
 
 
-def bulk(client: Client, job: Job, budget: Budget, watch: Watch) -> tuple[Outcome, bool]:
+def bulk(client: Client, job: Job, budget: Budget, watch: Watch) -> Outcome:
     """All from one thread, by `imap_unordered`.  A latency begins when a slot is free."""
     pool: Any = importlib.import_module("pool")
     outcome = Outcome()
@@ -241,19 +254,13 @@ def bulk(client: Client, job: Job, budget: Budget, watch: Watch) -> tuple[Outcom
         requests(), concurrency=job.concurrency, headers=headers, timeout=job.timeout,
         retries=False, redirect=False,
     )  # fmt: skip
-    seen = 0
-    try:
-        for result in results:
-            if result.response is None:
-                outcome.errors[kind_of(result.error)] += 1
-            else:
-                outcome.latencies.append(clock() - result.request.meta)
-                outcome.statuses[result.response.status] += 1
-                outcome.bytes += len(result.response.data)
-            seen += 1
-            if seen % 64 == 0:
-                watch(seen, budget.elapsed())
-    except KeyboardInterrupt:
-        results.close()
-        return outcome, True
-    return outcome, False
+    for seen, result in enumerate(results, 1):
+        if result.response is None:
+            outcome.errors[kind_of(result.error)] += 1
+        else:
+            outcome.latencies.append(clock() - result.request.meta)
+            outcome.statuses[result.response.status] += 1
+            outcome.bytes += len(result.response.data)
+        if seen % WATCH_EVERY == 0:
+            watch(seen, budget.elapsed())
+    return outcome
