@@ -31,7 +31,8 @@ cdef inline bint looks_odd(int status, object refused) except -1:
 cdef class Run(Schedule):
     """One run of requests; the policy (`engine`) calls back by the methods that are not cdef."""
 
-    cdef readonly object mux
+    cdef object loop                # the Multiplexer, or what does without one
+    cdef Multiplexer mux            # None: every request goes to the helpers
     cdef object manager             # its `headers` are those of requests that give none
     cdef object given_headers       # those of the run, or None
     cdef object request_class
@@ -42,7 +43,6 @@ cdef class Run(Schedule):
     cdef Origin last                # the one of the request before
     cdef Py_ssize_t ahead
     cdef uint64_t received
-    cdef int64_t looked             # CLOCK_MONOTONIC ns of the last one
     cdef int64_t deadline_ns        # 0: none
     cdef int64_t most               # bytes of a body, decoded; -1: any
     cdef int64_t most_on_wire       # the same before decoding, which adds little at worst
@@ -57,11 +57,12 @@ cdef class Run(Schedule):
     cdef readonly bint closed
     cdef uint32_t generation
 
-    def __init__(self, engine, mux, manager, source, classes, limits):
+    def __init__(self, engine, loop, manager, source, classes, limits):
         """`classes`: Request, HTTPResponse, and "no timeout given"; `limits`: concurrency,
         ahead, ordered, deadline (seconds or None), max_body (or None), headers (or None)."""
         self.engine = engine
-        self.mux = mux
+        self.loop = loop
+        self.mux = loop if isinstance(loop, Multiplexer) else None
         self.manager = manager
         self.source = source
         self.request_class, self.response_class, self.no_timeout = classes
@@ -90,9 +91,9 @@ cdef class Run(Schedule):
                     break
                 if self.lenders:
                     self.engine.repay(self.lenders)
-                self.turn(0.0 if self.more else None)
+                self.turn(0 if self.more else -1)
             if r is not None and self.in_flight and fp_now_ns() - self.looked > STALE_NS:
-                self.turn(0.0)
+                self.turn(0)
             if r is not None and r._raw:
                 self.hand_out(r)
         except BaseException:
@@ -262,7 +263,7 @@ cdef class Run(Schedule):
         if headers is None:
             headers = self.manager.headers if self.given_headers is None else self.given_headers
         try:
-            lane.wire.prepare(method, r._target, headers, lane.host, length)
+            lane.wire.serialise(method, r._target, headers, lane.host, length)
         except Exception as e:
             self.engine.failed(r, e, lane)
             return 0
@@ -272,10 +273,9 @@ cdef class Run(Schedule):
     cdef int fly(self, Result r, Lane lane, int64_t send_ns, int64_t read_ns, body) except -1:
         r._channel = lane
         r._origin.requests += 1
-        self.mux.start(
-            r, lane.wire, lane.sock, lane.direct,
-            None if send_ns < 0 else send_ns / 1e9, None if read_ns < 0 else read_ns / 1e9,
-            r.until / 1e9 if r.until else None, body, self.most_on_wire,
+        self.mux.launch(
+            r, lane.wire, lane.sock, lane.direct, send_ns, read_ns, r.until if r.until else -1,
+            body, self.most_on_wire,
         )
         return 0
 
@@ -285,10 +285,13 @@ cdef class Run(Schedule):
 
     # -- answers ---------------------------------------------------------------------------
 
-    cdef int turn(self, timeout) except -1:
+    cdef int turn(self, int64_t timeout_ns) except -1:
         """One run of the multiplexer, and what it brought."""
         self.debug = self.engine.is_logging()
-        done = self.mux.run(timeout)
+        if self.mux is None:
+            done = self.loop.run(None if timeout_ns < 0 else timeout_ns / 1e9)
+        else:
+            done = self.mux.turn(timeout_ns)
         for r, head, error in done:
             self.complete(r, head, error)
         if self.outside:
@@ -351,7 +354,7 @@ cdef class Run(Schedule):
         fp_store_u32(&self.stopping, 1)
         if not fp_cas_u32(&self.running, &free, 1):
             # From a signal handler, from the input or from another thread: next() ends soon.
-            self.mux.wake()
+            self.loop.wake()
             return
         try:
             self.end()

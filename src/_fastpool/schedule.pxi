@@ -9,6 +9,9 @@
 # ever wait; an origin stands in `ring` when one of its line may start; an idle lane is in
 # its shelf's list and nowhere else.
 
+cdef enum:
+    FRESH_NS = 2000000              # an idle lane is polled when the last look is older
+
 
 cdef class Schedule:
     """Base of Run; `engine` is the policy."""
@@ -25,6 +28,7 @@ cdef class Schedule:
     cdef Py_ssize_t resting
     cdef readonly Py_ssize_t connections    # open ones and those being opened
     cdef uint64_t delivered
+    cdef int64_t looked             # CLOCK_MONOTONIC ns of the last turn of the multiplexer
 
     def __cinit__(self):
         self.parked = {}
@@ -141,6 +145,9 @@ cdef class Schedule:
             lane = shelf.idle.pop()
             if not shelf.idle:
                 del self.parked[shelf]
+            # The multiplexer has noted who closed by the time it was last looked at.
+            if fp_now_ns() - self.looked < FRESH_NS and xchg_is_reusable(&lane.wire.x):
+                return lane
             if lane.wire.is_idle(lane.sock):
                 return lane
             self.discard(lane)

@@ -89,6 +89,11 @@ cdef class Wire:
         `host`: the Host field to send if the caller gives none.  `length`: the body's size in
         bytes, or FRAME_*.  Returns the SEEN_* bits of the caller's fields.
         """
+        return self.serialise(method, target, headers, host, length)
+
+    cdef int serialise(self, str method, str target, object headers, bytes host,
+                       Py_ssize_t length) except -1:
+        """prepare() for compiled callers."""
         cdef int seen
         cdef int status
         self.enter()

@@ -16,9 +16,9 @@ import pytest
 from tests.docs.pages import ROOT, Block, blocks
 from tests.docs.s3 import s3_server
 from tests.support import programs
-from tests.support.scripted import ScriptedServer
+from tests.support.scripted import ScriptedServer, reply
 
-PAGES = ("requests.md", "botocore.md", "any-other-package.md")
+PAGES = ("requests.md", "botocore.md", "any-other-package.md", "bulk.md")
 PYTHON = [block for page in PAGES for block in blocks(page, "python")]
 CONSOLE = [block for page in PAGES for block in blocks(page, "console")]
 
@@ -27,17 +27,31 @@ LIMIT_SECONDS = 45
 _keys = itertools.count(1)
 
 
+def linked_site(peer: Any) -> None:
+    """Pages 1 to 29 that link to each other, and the root."""
+    while True:
+        number = int(peer.receive().target.strip("/") or 0)
+        links = [2 * number + 1, 2 * number + 2]
+        page = "".join(f'<a href="/{link}">next</a>' for link in links if link < 30)
+        peer.send(reply(page.encode()))
+
+
 @pytest.fixture(scope="module")
 def addresses(echo: Any, certificates: Any) -> Iterator[dict[str, str]]:
     """What the recipes take from the environment."""
     context = certificates.server.server_context()
-    with s3_server() as s3, ScriptedServer(context=context) as tls:
+    with (
+        s3_server() as s3,
+        ScriptedServer(context=context) as tls,
+        ScriptedServer([[linked_site]]) as site,
+    ):
         yield {
             "URL": echo.url("/echo", token="recipe"),
             "LARGE_URL": echo.url("/chunks", n=1000, size=10_000),
             "SLOW_URL": echo.url("/slow", seconds=0.1),
             "HTTPS_URL": tls.url("/?token=recipe"),
             "CA_FILE": str(certificates.ca),
+            "SITE_URL": site.url("/"),
             "S3_URL": s3.url,
             "AWS_ACCESS_KEY_ID": "local",
             "AWS_SECRET_ACCESS_KEY": "local",
@@ -108,7 +122,7 @@ def test_console_recipe(block: Block, addresses: dict[str, str], echo: Any, tmp_
 def test_every_page_has_recipes() -> None:
     for page in PAGES:
         assert blocks(page, "python"), page
-        assert blocks(page, "console"), page
+        assert blocks(page, "console") or page == "bulk.md", page
 
 
 def test_every_page_is_listed_in_the_readme() -> None:
