@@ -49,12 +49,17 @@ def chunks() -> Iterator[bytes]:
 def exchange() -> Iterator[bytes]:
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
     chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"
-    wires = [*_heads(), SEPARATOR.join([answer, chunked, answer])]
+    series = ([answer, chunked, answer], [chunked] * 3)
+    wires = [*_heads(), *map(SEPARATOR.join, series)]
     for number, wire in enumerate(wires):
         for reading in range(3):
             # end, limits, method, request body, breaks, seed, how, reading, over, defer
             choices = [number % 3, 0, 0, 0, 0, number % 256, 2, reading, number % 3, 0]
             yield bytes(choices) + wire
+    # Received straight into the reader's memory, with bytes behind the end of the body.
+    wire = b"HTTP/1.1 200 OK\r\nContent-Length: 3000\r\n\r\n" + b"x" * 3300
+    for number in range(0, 250, 10):
+        yield bytes([0, 0, 0, 0, 0, number, 2, number // 10 % 2, 0, 0]) + wire
 
 
 def _spans(*texts: bytes) -> bytes:
