@@ -11,7 +11,7 @@ A part calls only parts of a lower layer, and earlier parts of its own:
  2    buffer, head, lenient, body, request, exchange, timers: sans-IO; spans and statuses out
  3    slots; tcp, event: slots know no HTTP, tcp knows no HTTP; the only syscalls
  4    roundtrip: one blocking exchange; mux: many; without the GIL from end to end
- 5    pool, flatten, answer, wire, reader, multiplexer, bulk, run, testing: the Python face
+ 5    pool, flatten, names, answer, wire, reader, multiplexer, bulk, run, testing: the Python face
 ====  ==================================================================================
 
 Layers 0 and 2-4 are ``noexcept nogil`` and return a status.  ``src/pool`` above holds policy.
@@ -39,6 +39,7 @@ include "_fastpool/roundtrip.pxi"     # 4  the blocking exchange
 include "_fastpool/mux.pxi"           # 4  many exchanges in one thread
 include "_fastpool/pool.pxi"          # 5  SlotPool: checkout, return, wait, close
 include "_fastpool/flatten.pxi"       # 5  Python headers to spans
+include "_fastpool/names.pxi"         # 5  field names of most responses, made once
 include "_fastpool/answer.pxi"        # 5  ResponseHead, parse_head()
 include "_fastpool/borrow.pxi"        # 5  the socket, its limits and its faults as Python has them
 include "_fastpool/rest.pxi"          # 5  memory of a body larger than the buffer

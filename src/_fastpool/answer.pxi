@@ -4,7 +4,7 @@
 # Headers become Python objects only where they are looked at.
 
 
-cdef object make_headers = None             # HTTPHeaderDict from pairs
+cdef object make_headers = None             # HTTPHeaderDict around a finished container
 cdef object make_original_response = None   # ServerResponse from a head
 
 
@@ -48,7 +48,34 @@ cdef class ResponseHead:
 
     def headers(self):
         """A new header dict of all fields."""
-        return make_headers(self.items())
+        return make_headers(self.container())
+
+    cdef dict container(self):
+        """What HTTPHeaderDict keeps: lower-cased name -> [name as first spelled, value, ...]."""
+        cdef const char *data = PyBytes_AS_STRING(self.raw)
+        cdef const KnownName *known
+        cdef list lines
+        cdef PyObject *first
+        cdef dict found = {}
+        cdef Field *f
+        cdef uint32_t i
+        for i in range(self.count):
+            f = &self.fields[i]
+            known = name_find(data + f.name, f.name_size) if f.name_size else NULL
+            if known is not NULL:
+                name = <object> known.name
+                lower = <object> known.lower
+            else:
+                name = PyUnicode_DecodeLatin1(data + f.name, f.name_size, NULL)
+                lower = (<str> name).lower()
+            value = PyUnicode_DecodeLatin1(data + f.value, f.value_size, NULL)
+            lines = [name, value]
+            first = PyDict_SetDefault(found, lower, lines)
+            if first is NULL:
+                raise MemoryError
+            if first is not <PyObject *> lines:
+                (<list> <object> first).append(value)
+        return found
 
     def original_response(self):
         """A new http.client-like response for this head and its reader."""

@@ -176,21 +176,11 @@ class HTTPHeaderDict(typing.MutableMapping[str, str]):
             self.extend(kwargs)
 
     @classmethod
-    def _from_pairs(cls, pairs: Iterable[tuple[str, str]]) -> Self:
-        """Build from (str, str) pairs without looking at their types."""
+    def _from_container(cls, container: dict[str, list[str]]) -> Self:
+        """Around what `_container` is to be, which it takes over."""
         self = cls.__new__(cls)
-        self._container = {}
-        self._add_pairs(pairs)
+        self._container = container
         return self
-
-    def _add_pairs(self, pairs: Iterable[tuple[str, str]]) -> None:
-        container = self._container
-        for name, value in pairs:
-            folded = name.lower()
-            if folded in container:
-                container[folded].append(value)
-            else:
-                container[folded] = [name, value]
 
     def __setitem__(self, key: str, val: str) -> None:
         # Bytes are outside the declared types, and in use (elastic-apm, botocore).

@@ -29,7 +29,7 @@ def fork_generation() -> int:
     """Number of forks between the first process and this one."""
 
 def bind_classes(
-    headers: Callable[[Iterable[tuple[str, str]]], HTTPHeaderDict],
+    headers: Callable[[dict[str, list[str]]], HTTPHeaderDict],
     original_response: Callable[[ResponseHead], typing.Any],
 ) -> None:
     """How `ResponseHead.headers` and `original_response` make their results."""

@@ -792,4 +792,4 @@ def _message_of(head: _fastpool.ResponseHead) -> http.client.HTTPMessage:
     return message
 
 
-_fastpool.bind_classes(HTTPHeaderDict._from_pairs, ServerResponse.from_head)
+_fastpool.bind_classes(HTTPHeaderDict._from_container, ServerResponse.from_head)
