@@ -8,10 +8,12 @@ A part calls only parts of a lower layer, and earlier parts of its own:
 ====  ==================================================================================
  0    types, atomics, system: declarations and leaf helpers
  1    fork, pyobjects, errors: Python objects bound once; a status becomes an exception
- 2    buffer, head, lenient, body, request, exchange, timers: sans-IO; spans and statuses out
+ 2    buffer, head, lenient, body, request, url, exchange, timers: sans-IO; spans and statuses
+      out
  3    slots; tcp, event: slots know no HTTP, tcp knows no HTTP; the only syscalls
  4    roundtrip: one blocking exchange; mux: many; without the GIL from end to end
- 5    pool, flatten, names, answer, wire, reader, multiplexer, bulk, run, testing: the Python face
+ 5    pool, flatten, names, answer, borrow, rest, wire, reader, channel, loop, multiplexer,
+      guard, transact, origins, bulk, schedule, run, results, testing: the Python face
 ====  ==================================================================================
 
 Layers 0 and 2-4 are ``noexcept nogil`` and return a status.  ``src/pool`` above holds policy.
@@ -30,6 +32,7 @@ include "_fastpool/head.pxi"          # 2  response head, strict tier
 include "_fastpool/lenient.pxi"       # 2  response head, second tier
 include "_fastpool/body.pxi"          # 2  message framing, chunked reader
 include "_fastpool/request.pxi"       # 2  request head, injection checks
+include "_fastpool/url.pxi"           # 2  which URLs need no work
 include "_fastpool/exchange.pxi"      # 2  one request and its response; "may this be reused?"
 include "_fastpool/timers.pxi"        # 2  points in time, in their order
 include "_fastpool/slots.pxi"         # 3  lock-free slot array, FIFO waiters
@@ -49,6 +52,8 @@ include "_fastpool/channel.pxi"       # 5  one connection in a Multiplexer
 include "_fastpool/loop.pxi"          # 5  EventLoop: watches, timers, wake-ups
 include "_fastpool/multiplexer.pxi"   # 5  Multiplexer: many exchanges from one Python thread
 include "_fastpool/guard.pxi"         # 5  may a request take the compiled exchange?
+include "_fastpool/transact.pxi"      # 5  one request on one connection, and its response
+include "_fastpool/origins.pxi"       # 5  which pool serves a URL
 include "_fastpool/bulk.pxi"          # 5  what a bulk run is made of: results, connections, origins
 include "_fastpool/schedule.pxi"      # 5  Schedule: who is next in a bulk run, and where
 include "_fastpool/run.pxi"           # 5  Run: one bulk run

@@ -1,6 +1,6 @@
 # Layer 5: cdef class ResponseHead, the Python face of a parsed head.  Owns a copy of the
-# head's bytes and of its field offsets, which never change; `reader` and `method` are set once
-# by pool._wire, before anybody else sees the object.
+# head's bytes and of its field offsets, which never change; `reader` and what belongs to the
+# request are set once by transact, before anybody else sees the object.
 # Headers become Python objects only where they are looked at.
 
 
@@ -30,6 +30,9 @@ cdef class ResponseHead:
     cdef readonly object length         # int: body bytes announced; None: unknown
     cdef public object reader           # BodyReader of a body still to be read, or None
     cdef public object method           # str of the request, or None; set by the caller
+    cdef readonly object url            # the request's target; the next two for its response
+    cdef readonly object pool
+    cdef readonly object retries
     cdef bytes raw
     cdef Field *fields
     cdef uint32_t count

@@ -33,7 +33,7 @@ cdef extern from *:
 cdef extern from "Python.h":
     PyObject *PyFunction_GET_CODE(object function)
 
-from cpython.dict cimport PyDict_Contains
+from cpython.dict cimport PyDict_Contains, PyDict_Size
 
 
 @cython.final
@@ -88,41 +88,62 @@ cpdef bint has_any(dict names, tuple wanted) except -1:
 
 
 @cython.final
+cdef class Verdicts:
+    """What `examine` says of types, asked again for a type that was modified since.
+
+    `examine(cls)` returns a TypeSnapshot.
+    """
+
+    cdef dict known                 # type -> TypeSnapshot
+    cdef object examine
+
+    def __init__(self, examine):
+        self.known = {}
+        self.examine = examine
+
+    cdef object of(self, object cls):
+        cdef TypeSnapshot snapshot = fp_dict_get(self.known, cls)
+        if snapshot is None or not snapshot.unchanged():
+            snapshot = self.examine(cls)
+            self.known[cls] = snapshot
+        return snapshot.verdict
+
+
+@cython.final
 cdef class Guard:
     """Decides per request whether a connection may take the compiled exchange.
 
-    `examine_connection` and `examine_socket` look at a type and return a TypeSnapshot; they
-    are asked for types not seen before and for types that were modified since.
+    `examine_connection` and `examine_socket` look at a type and return a TypeSnapshot.
     """
 
-    cdef dict connections           # type of connection -> TypeSnapshot
-    cdef dict sockets               # type of socket -> TypeSnapshot
-    cdef object examine_connection
-    cdef object examine_socket
+    cdef Verdicts connections
+    cdef Verdicts sockets
     cdef tuple hooks                # names that must not be set on the instance
 
     def __init__(self, examine_connection, examine_socket, tuple hooks not None):
-        self.connections = {}
-        self.sockets = {}
-        self.examine_connection = examine_connection
-        self.examine_socket = examine_socket
+        self.connections = Verdicts(examine_connection)
+        self.sockets = Verdicts(examine_socket)
         self.hooks = hooks
 
-    cdef object verdict(self, dict known, object cls, object examine):
-        cdef TypeSnapshot snapshot = fp_dict_get(known, cls)
-        if snapshot is None or not snapshot.unchanged():
-            snapshot = examine(cls)
-            known[cls] = snapshot
-        return snapshot.verdict
-
-    def transport_of(self, conn):
+    cpdef object transport_of(self, conn):
         """The verdict on the socket, or None; connects an unhooked, unconnected connection."""
-        if not self.verdict(self.connections, type(conn), self.examine_connection):
-            return None
-        if has_any(conn.__dict__, self.hooks):
+        if not self.connections.of(type(conn)) or self.is_hooked(conn):
             return None
         sock = conn.sock
         if sock is None:
             conn.connect()
             sock = conn.sock
-        return self.verdict(self.sockets, type(sock), self.examine_socket)
+        return self.sockets.of(type(sock))
+
+    cdef bint is_hooked(self, object conn) except -1:
+        """A method was set on the instance.  Asked again only when its attributes have become
+        more or fewer than they were when there was no hook among them."""
+        cdef dict own = conn.__dict__
+        wire = own.get("_wire")
+        if wire is not None and (<Wire?> wire).unhooked == PyDict_Size(own):
+            return False
+        if has_any(own, self.hooks):
+            return True
+        if wire is not None:
+            (<Wire?> wire).unhooked = PyDict_Size(own)
+        return False

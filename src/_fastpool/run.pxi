@@ -324,13 +324,12 @@ cdef class Run(Schedule):
         """An HTTPResponse with its whole body, which is not decoded yet if it was encoded."""
         response = self.response_class.__new__(self.response_class)
         head.method = method
+        head.url = url
+        head.retries = retries
+        head.pool = pool
         response._head = head
         response.status = head.status
-        response._request_url = url
-        response._retries = retries
-        response._pool = pool
-        if not head.encoded:
-            response._body = head.body
+        response._body = None if head.encoded else head.body
         return response
 
     def idle_origins(self):

@@ -5,6 +5,7 @@ cdef extern from "scan.h" nogil:
     const char *fp_scan_token(const char *p, const char *end)
     const char *fp_scan_text(const char *p, const char *end)
     const char *fp_scan_line_breaker(const char *p, const char *end)
+    bint fp_is_target(unsigned char c)
     bint fp_equals_lower(const char *p, const char *lower, size_t size)
     size_t fp_plain_url(const char *url, size_t size)
 

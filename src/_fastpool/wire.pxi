@@ -17,6 +17,7 @@ cdef class Wire:
     cdef uint32_t generation        # fork generation in which the connection was made
     cdef void *channel              # its Channel in a Multiplexer, borrowed; it clears this
     cdef uint32_t serial            # counts exchanges, so that an old reader reads nothing
+    cdef Py_ssize_t unhooked        # attributes of its connection when the guard found no hook
     cdef uint8_t failed_in          # Phase in which the last exchange failed
     cdef Py_buffer view             # the request body's memory, held while it is sent
     cdef bint has_view
@@ -58,7 +59,7 @@ cdef class Wire:
             and self.generation == fp_load_relaxed_u32(&fork_count)
         )
 
-    def is_idle(self, sock):
+    cpdef is_idle(self, sock):
         """True when reusable, and the peer has neither sent anything nor closed.
 
         One poll() that does not wait: shorter than giving up the GIL for it."""
@@ -82,8 +83,8 @@ cdef class Wire:
 
     # -- request ---------------------------------------------------------------------------
 
-    def prepare(self, str method not None, str target not None, headers, bytes host,
-                Py_ssize_t length):
+    cpdef int prepare(self, str method, str target, headers, bytes host,
+                      Py_ssize_t length) except -1:
         """Serialise a request head; nothing is sent yet.
 
         `host`: the Host field to send if the caller gives none.  `length`: the body's size in
@@ -166,10 +167,6 @@ cdef class Wire:
             status = req_field(out, text_literal(b"User-Agent", 10), text_bytes(self.user_agent))
         return status
 
-    def defer_redirect_body(self):
-        """Do not preload the body of a redirect unless it has arrived with the head."""
-        self.x.defer_redirect = 1
-
     def send(self, sock, bint direct, timeout, data, bint chunked):
         """Send a piece of a request body, the head before the first one; blocks.
 
@@ -221,7 +218,8 @@ cdef class Wire:
 
     # -- exchange --------------------------------------------------------------------------
 
-    def exchange(self, sock, bint direct, send_timeout, read_timeout, body, bint preload):
+    cpdef ResponseHead exchange(self, sock, bint direct, send_timeout, read_timeout, body,
+                                bint preload):
         """Send what prepare() wrote and `body` (bytes-like or None); return the ResponseHead.
 
         `direct`: use the socket's descriptor; otherwise its Python methods (TLS).  Timeouts

@@ -72,6 +72,60 @@ class Guard:
     def transport_of(self, conn: typing.Any) -> bool | None:
         """The verdict on its socket, or None; connects what is not yet connected."""
 
+def bind_client(
+    which: Guard, response: type, functions: dict[str, Callable[..., typing.Any]]
+) -> None:
+    """Tell the core the guard, the response class, and who does what is not plain."""
+
+def bind_methods(functions: dict[str, typing.Any]) -> None:
+    """Tell the core methods of pools or managers, for has_stock()."""
+
+def bind_container(container: type) -> None:
+    """Tell the core what keeps a manager's pools."""
+
+def has_stock(owner: object, name: str) -> bool:
+    """Whether this method of a pool or manager is the one of this package."""
+
+def exchange(
+    conn: typing.Any,
+    body: typing.Any,
+    headers: typing.Any,
+    request: tuple[typing.Any, ...],
+    timeout: typing.Any,
+) -> typing.Any:
+    """Send a request over a connection and return its response; None if it is not for us."""
+
+def take_back(pool: typing.Any, conn: object, response: object) -> None:
+    """Put back a connection, unless its response was left unread to be drained."""
+
+def is_idle(conn: object) -> bool | None:
+    """True when a connection of ours may carry a request now; None: ask the connection."""
+
+def may_keep(conn: object) -> bool:
+    """Whether a connection may go back into its pool."""
+
+def is_inherited(conn: object) -> bool:
+    """Whether a connection was opened in another process, before a fork."""
+
+class Finalized:
+    """Base of responses: `_dropped()` is called on one that dies with its connection."""
+
+class Origins:
+    """The pool keys of a manager, by origin."""
+
+    def find(self, manager: typing.Any, url: str) -> tuple[typing.Any, str, bool] | None:
+        """(pool, request target, whether its urlopen() is ours) for a known origin, else None."""
+
+    def learn(
+        self,
+        manager: typing.Any,
+        url: str,
+        scheme: str,
+        key: object,
+        settings: dict[str, typing.Any],
+    ) -> None:
+        """Note the key of the pool that serves `url`; `settings` are not changed any more."""
+
 class ResponseHead:
     """One parsed response head; `body` is its complete body, or None when it must be read."""
 

@@ -1,7 +1,7 @@
 """Where policy meets the compiled core: the guarded exchange, and the response it reads from.
 
-`exchange()` runs one request and its response in the core.  It is taken only where nobody can
-tell the difference: `transport_of()` looks for hooked methods and foreign sockets first.  All
+`_fastpool.exchange()` runs one request and its response in the core.  It is taken only where
+nobody can tell the difference: the guard looks for hooked methods and foreign sockets first.  All
 other requests go through http.client's methods and end in a `ServerResponse` too, which reads
 heads and chunks by the rules of the core.
 """
@@ -18,7 +18,6 @@ import weakref
 
 from . import _fastpool
 from ._collections import HTTPHeaderDict
-from ._fastpool import BY_CALLER
 from ._io import lazy
 from ._version import __version__
 from .exceptions import ProtocolError
@@ -197,65 +196,16 @@ def _is_stock_tls(cls: type) -> bool:
     )
 
 
+_guard = _fastpool.Guard(_examine_connection, _examine_socket, _INSTANCE_HOOKS)
 # How the core may use a connection: DIRECT, OBJECT, or None for not at all.  Not at all when a
 # method was overridden, patched or set on the instance, when http.client is to print what it
 # does, or when the socket is not CPython's own.  Connects an unhooked connection if need be.
-transport_of = _fastpool.Guard(_examine_connection, _examine_socket, _INSTANCE_HOOKS).transport_of
+transport_of = _guard.transport_of
 
 
 # --- the exchange --------------------------------------------------------------------------
-
-
-def exchange(
-    conn: HTTPConnection,
-    direct: bool,
-    body: _TYPE_BODY | None,
-    headers: typing.Mapping[str, str] | None,
-    chunked: bool,
-    options: tuple[str, str, bool, bool, bool],
-    read_timeout: float | None,
-) -> HTTPResponse:
-    """Send a request over a connected, unhooked connection and return its response.
-
-    `options` are the fields of _ResponseOptions.  Raises what request() and getresponse()
-    would; timeouts are in seconds without progress.
-    """
-    method, target, preload, _, _ = options
-    sock = conn.sock
-    wire = conn._wire or new_wire(conn)
-    rest = None
-    if body is None and not chunked:
-        length = BY_CALLER if method in _NO_BODY_EXPECTED else 0
-        wire.prepare(method, target, headers, host_field(conn, target), length)
-    else:
-        rest = _send_body(conn, wire, direct, (method, target, headers, chunked), body)
-    if conn._defer_redirect_body:
-        wire.defer_redirect_body()
-    try:
-        head = wire.exchange(sock, direct, conn.timeout, read_timeout, rest, preload)
-    except Exception as e:
-        if wire.failed_in_body:
-            error = body_fault(e)
-            try:
-                if error is not e:
-                    raise error from e
-            finally:
-                del error  # the frame keeps it, and it keeps the frame
-        raise
-    head.method = method
-    reader = None
-    if head.body is None or not preload:
-        head.reader = reader = _fastpool.BodyReader(wire, sock, direct, read_timeout)
-    response = _response_from(head, conn, options)
-    if not head.keep_alive and head.status != 101:
-        conn.close()  # as http.client: the reader keeps the socket
-    elif head.defects or head.status == 101:
-        conn._close_after_response = True
-        if head.status == 101 and reader is not None:
-            # The caller goes on in another language on `_fp.fp.raw`, as docker's attach does.
-            raw = UpgradedFile(sock, reader.take_surplus())
-            response._fp._reader, response._fp.fp = None, io.BufferedReader(raw)
-    return response
+#
+# `_fastpool.exchange()` runs it, and calls these for what not every request needs.
 
 
 def new_wire(conn: HTTPConnection) -> _fastpool.Wire:
@@ -268,6 +218,38 @@ def new_wire(conn: HTTPConnection) -> _fastpool.Wire:
 def body_fault(e: Exception) -> Exception:
     """The name that a fault within a preloaded body has for users."""
     return _translate(e, HTTPResponse.__new__(HTTPResponse)) or e
+
+
+def _explain(
+    e: Exception, wire: _fastpool.Wire, request: tuple[typing.Any, ...], read_timeout: float | None
+) -> None:
+    """Raise what a failure of the exchange means to the caller, unless it means itself."""
+    error = body_fault(e) if wire.failed_in_body else e
+    try:
+        if error is not e:
+            raise error from e
+    finally:
+        del error  # the frame keeps it, and it keeps the frame
+    pool, _, url = request[:3]
+    if _is_os_error(e) and not wire.failed_in_send:
+        pool._raise_timeout(err=e, url=url, timeout_value=read_timeout)
+
+
+def _is_os_error(e: Exception) -> bool:
+    from .connection import BaseSSLError
+
+    return isinstance(e, (BaseSSLError, OSError))
+
+
+def _not_reusable(
+    conn: HTTPConnection, response: HTTPResponse, head: _fastpool.ResponseHead
+) -> None:
+    """The connection carries no further request after this response, but is still open."""
+    conn._close_after_response = True
+    if head.status == 101 and head.reader is not None:
+        # The caller goes on in another language on `_fp.fp.raw`, as docker's attach does.
+        raw = UpgradedFile(conn.sock, head.reader.take_surplus())
+        response._fp._reader, response._fp.fp = None, io.BufferedReader(raw)
 
 
 _NO_BODY_EXPECTED = frozenset({"GET", "HEAD", "DELETE", "TRACE", "OPTIONS", "CONNECT"})
@@ -307,16 +289,26 @@ def _send_body(
     if not chunked and isinstance(chunks, tuple) and len(chunks) == 1:
         only = chunks[0]
         return only.encode("utf-8") if isinstance(only, str) else only
+    _send_chunks(conn, wire, direct, chunks, chunked)
+    return None
+
+
+def _send_chunks(
+    conn: HTTPConnection,
+    wire: _fastpool.Wire,
+    direct: bool,
+    chunks: typing.Iterable[bytes | str],
+    chunked: bool,
+) -> None:
     for chunk in chunks:
         if not chunk:  # RFC 9112 7.1: an empty chunk would end the body
             continue
         if isinstance(chunk, str):
             chunk = chunk.encode("utf-8")
         if not wire.send(conn.sock, direct, conn.timeout, chunk, chunked):
-            return None
+            return
     if chunked:
         wire.end_chunks()
-    return None
 
 
 def announce(
@@ -341,44 +333,6 @@ def announce(
         )
     conn._body_started = chunks is not None
     return () if chunks is None else chunks, chunked
-
-
-def _response_from(
-    head: _fastpool.ResponseHead, conn: HTTPConnection, options: tuple[str, str, bool, bool, bool]
-) -> HTTPResponse:
-    _, url, preload, decode, enforce_length = options
-    response = HTTPResponse.__new__(HTTPResponse)
-    response._head = head
-    response.status = head.status
-    response._request_url = url
-    if not decode:
-        response.decode_content = False
-    if not enforce_length:
-        response.enforce_content_length = False
-    if head.defects:
-        original = response._original_response
-        conn._log_odd_headers(typing.cast(ServerResponse, original), url)
-    body = head.body
-    if body is not None and head.reader is None:
-        if not head.encoded:
-            response._body = body
-        elif _is_followed(response, conn):
-            response._redirect_deferred = True  # never decoded, if it is followed
-        else:
-            response._set_body(body)
-        return response
-    response._sock_shutdown = conn.sock.shutdown
-    if preload:
-        if _is_followed(response, conn):
-            response._redirect_deferred = True
-        else:
-            response._body = response.read(decode_content=decode)
-    return response
-
-
-def _is_followed(response: HTTPResponse, conn: HTTPConnection) -> bool:
-    """Whether the response is a redirect on the way to somewhere else, and no answer."""
-    return bool(conn._defer_redirect_body and response.get_redirect_location())
 
 
 # --- the response that http.client's users see -----------------------------------------------
@@ -793,3 +747,15 @@ def _message_of(head: _fastpool.ResponseHead) -> http.client.HTTPMessage:
 
 
 _fastpool.bind_classes(HTTPHeaderDict._from_container, ServerResponse.from_head)
+_fastpool.bind_client(
+    _guard,
+    HTTPResponse,
+    {
+        "new_wire": new_wire,
+        "send_body": _send_body,
+        "send_chunks": _send_chunks,
+        "host_field": host_field,
+        "explain": _explain,
+        "not_reusable": _not_reusable,
+    },
+)

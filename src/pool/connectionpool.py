@@ -8,8 +8,8 @@ replace them.
 
 from __future__ import annotations
 
-import builtins
 import errno
+import functools
 import queue
 import re
 import typing
@@ -20,10 +20,17 @@ from types import TracebackType
 
 from ._base_connection import _TYPE_BODY
 from ._collections import HTTPHeaderDict
-from ._fastpool import fork_generation
+from ._fastpool import (
+    bind_methods,
+    exchange,
+    has_stock,
+    is_idle,
+    is_inherited,
+    may_keep,
+    take_back,
+)
 from ._log import logging
 from ._request_methods import RequestMethods
-from ._wire import exchange, transport_of
 from .connection import (
     BaseSSLError,
     BrokenPipeError,
@@ -75,6 +82,9 @@ if typing.TYPE_CHECKING:
     from .util.ssl_cache import ContextCache
 
 log = logging.getLogger("urllib3.connectionpool")
+# What the logger remembers of isEnabledFor(), emptied by logging whenever a level changes.
+_debugs: dict[int, bool] = getattr(log, "_cache", {})
+_DEBUG = logging.DEBUG
 
 _TYPE_TIMEOUT = Timeout | float | _TYPE_DEFAULT | None
 _DEFAULT_QUEUE_CLASS = queue.LifoQueue
@@ -257,7 +267,7 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
         if idle is None:
             raise ClosedPoolError(self, "Pool is closed.")
         try:
-            conn = idle.get(block=self.block, timeout=timeout)
+            conn = idle.get(self.block, timeout)
         except (queue.Empty, _Empty):
             if self.pool is None:  # closed while we waited
                 raise ClosedPoolError(self, "Pool is closed.") from None
@@ -268,7 +278,11 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
                 ) from None
             conn = None
         try:
-            if conn is not None and (_is_dropped(conn) or _is_foreign(conn)):
+            if (
+                conn is not None
+                and not (is_connection_dropped is _STOCK_IS_DROPPED and is_idle(conn))
+                and (is_connection_dropped(conn) or _is_foreign(conn))
+            ):
                 log.debug("Resetting dropped connection: %s", self.host)
                 conn.close()
             return conn or self._new_conn()
@@ -282,16 +296,15 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
         Closed instead of kept when the pool is closed or full; with `block` a full pool is
         a misuse and raises FullPoolError.
         """
-        if conn is not None and getattr(conn, "_close_after_response", False) is True:
-            conn.close()
         idle = self.pool
-        if conn is not None and _is_inherited(conn):
+        if conn is not None and not may_keep(conn):
+            inherited = is_inherited(conn)
             conn.close()
-            if isinstance(idle, SlotQueue):
+            if inherited and isinstance(idle, SlotQueue):
                 return  # in a forked child it has all its rights back already
         if idle is not None:
             try:
-                idle.put(conn, block=False)
+                idle.put(conn, False)
             except (queue.Full, _Full):
                 pass
             else:
@@ -375,43 +388,42 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
         caller does so.  Raises what the connection raises; ReadTimeoutError on a timeout.
         """
         self.num_requests += 1
-        clock = self._clock(timeout)
-        if clock.total is not None:
+        clock = timeout if type(timeout) is Timeout else self._clock(timeout)
+        if clock.total is None:
+            connect_timeout = clock._connect
+        else:
             clock = clock.clone()
             clock.start_connect()
-        connect_timeout = clock._connect if clock.total is None else clock.connect_timeout
+            connect_timeout = clock.connect_timeout
         if connect_timeout is _DEFAULT_TIMEOUT:
             connect_timeout = Timeout.resolve_default_timeout(connect_timeout)
         conn.timeout = connect_timeout
-        if type(self)._validate_conn is not _NO_VALIDATION or "_validate_conn" in self.__dict__:
+        if not has_stock(self, "_validate_conn"):
             self._make_ready(conn, url)
-        options = (method, url, preload_content, decode_content, enforce_content_length)
-        direct = transport_of(conn)
-        if direct is None:
+        request = (
+            self,
+            method,
+            url,
+            chunked,
+            preload_content,
+            decode_content,
+            enforce_content_length,
+            retries,
+            response_conn,
+        )
+        read = clock._read
+        if clock.total is not None or read is _DEFAULT_TIMEOUT:
+            read = clock  # type: ignore[assignment]  # known when connected
+        response: typing.Any = exchange(conn, body, headers, request, read)
+        if response is None:
+            options = (method, url, preload_content, decode_content, enforce_content_length)
             response = self._exchange_by_methods(conn, body, headers, chunked, options, clock)
             response.retries = retries
-        else:
-            read_timeout = clock._read
-            if clock.total is not None or read_timeout is _DEFAULT_TIMEOUT:
-                read_timeout = clock.read_timeout
-            if read_timeout == 0:
-                self._raise_timeout(builtins.TimeoutError(), url, read_timeout)
-            try:
-                core: typing.Any = conn
-                response = exchange(core, direct, body, headers, chunked, options, read_timeout)
-            except (BaseSSLError, OSError) as e:
-                if not conn._wire.failed_in_send:  # type: ignore[attr-defined]
-                    self._raise_timeout(err=e, url=url, timeout_value=read_timeout)
-                raise
-            if retries is not None and retries.history:
-                response.retries = retries
-            else:
-                response._retries = retries
-        response._connection = response_conn  # type: ignore[attr-defined]
-        response._pool = self  # type: ignore[attr-defined]
-        if log.isEnabledFor(logging.DEBUG):
+            response._connection = response_conn
+            response._pool = self
+        if _debugs.get(_DEBUG, True) and log.isEnabledFor(_DEBUG):
             self._log_exchange(method, url, response)
-        return response
+        return response  # type: ignore[no-any-return]
 
     def _exchange_by_methods(
         self,
@@ -532,25 +544,32 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
         wait for a connection.  Without `release_conn` (default: `preload_content`) the response
         gives its connection back once it was read.  HostChangedError for a foreign `url`.
         """
-        follows = redirect or response_kw.pop(_DEFER_REDIRECT, False)
-        url, scheme = (url, None) if follows is _CLEAN else _request_target(url)
-        retries = self._retries_of(retries, redirect)
+        url, scheme = (url, None) if redirect is _CLEAN else _request_target(url)
+        retries = self.retries if retries is None else retries
+        if type(retries) is not Retry:
+            retries = self._retries_of(retries, redirect)
         release_conn = preload_content if release_conn is None else release_conn
         if assert_same_host and not self.is_same_host(url):
             raise HostChangedError(self, url, retries)
         tunnel = self.proxy is not None and self._needs_tunnel(scheme)
-        headers = self._headers_to_send(headers, tunnel)
+        if tunnel or self.proxy_headers or headers is None:
+            headers = self._headers_to_send(headers, tunnel)
+        else:  # a copy: whoever wraps _make_request may change it
+            headers = headers.copy()  # type: ignore[attr-defined]
         if body is not None:
             body_pos = set_file_position(body, body_pos)
-        clock = self._clock(timeout)
+        known: typing.Any = _plain_timeouts.get(type(timeout))
+        clock = (known and known.get(timeout)) or self._clock(timeout)
         conn = response = location = typing.cast(typing.Any, None)
         try:
             conn = self._get_conn(timeout=pool_timeout)
             if tunnel and conn.is_closed:
-                conn.timeout = clock.connect_timeout  # type: ignore[assignment]
-                self._open_tunnel(conn)
+                self._open_tunnel(conn, clock)
+            follows = redirect or isinstance(redirect, _Followed)
             conn._defer_redirect_body = follows  # type: ignore[attr-defined]
-            response = self._make_request(
+            bound = self._make_request  # to unpack no keywords takes its time, too
+            make = functools.partial(bound, **response_kw) if response_kw else bound
+            response = make(
                 conn,
                 method,
                 url,
@@ -562,20 +581,15 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
                 response_conn=None if release_conn else conn,
                 preload_content=preload_content,
                 decode_content=decode_content,
-                **response_kw,
             )
-        except EmptyPoolError:
-            raise
         except _CONNECTION_ERRORS as e:
-            one_shot = _is_one_shot(body, body_pos)
-            failure = self._count_failure(e, conn, (method, url, retries, one_shot))
-        except BaseException:
-            self._discard(conn)
+            failure = self._count_failure(e, conn, (method, url, retries), (body, body_pos))
+        except BaseException as e:
+            self._discard(conn, e)
             raise
-        else:
-            if release_conn:
-                self._take_back(conn, response)
         if response is not None:
+            if release_conn:
+                take_back(self, conn, response)
             location = redirect and response.get_redirect_location()
             if not location and not _may_retry_status(retries, method, response):
                 return response  # type: ignore[no-any-return]
@@ -584,8 +598,6 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
         again.update(timeout=timeout, pool_timeout=pool_timeout, release_conn=release_conn)
         again.update(preload_content=preload_content, decode_content=decode_content)
         again.update(chunked=chunked, body_pos=body_pos)
-        if follows and not redirect:
-            again[_DEFER_REDIRECT] = follows
         call = (method, url, body, headers, retries)
         if response is None:
             return self._retry_failure(failure, call, again)
@@ -610,31 +622,27 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
         if headers is None:
             headers = self.headers
         if not tunnel:  # else the proxy gets its headers in CONNECT, and only there
-            # A copy also without proxy headers: whoever wraps _make_request may change it.
             headers = headers.copy()
             if self.proxy_headers:
                 headers.update(self.proxy_headers)
         return headers
 
-    def _take_back(self, conn: typing.Any, response: typing.Any) -> None:
-        """Put back a connection, unless its response was left unread to be drained."""
-        if getattr(response, "_redirect_deferred", False) is True:
-            response._connection = conn
-        else:
-            self._put_conn(conn)
-
     def _count_failure(
-        self, e: Exception, conn: typing.Any, request: tuple[str, str, Retry, bool]
+        self,
+        e: Exception,
+        conn: typing.Any,
+        request: tuple[str, str, Retry],
+        body: tuple[_TYPE_BODY | None, _TYPE_BODY_POSITION | None],
     ) -> tuple[Retry, Exception]:
         """Discard the connection that failed; the retries that are left, and the error."""
-        method, url, retries, one_shot = request
+        method, url, retries = request
         stack = e.__traceback__
         error = _public_error(e, conn)
-        self._discard(conn)
+        self._discard(conn, e)
         try:
             retries = retries.increment(method, url, error=error, _pool=self, _stacktrace=stack)
             # Attribute of the connection: whether bytes of the body may have left.
-            if one_shot and _has_sent_body(conn):
+            if _is_one_shot(*body) and _has_sent_body(conn):
                 raise _unrewindable() from e
             retries.sleep()
             # The frames of a failure that is past keep all that the request held.
@@ -649,7 +657,8 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
         finally:
             del e, error, stack
 
-    def _open_tunnel(self, conn: BaseHTTPConnection) -> None:
+    def _open_tunnel(self, conn: BaseHTTPConnection, clock: Timeout) -> None:
+        conn.timeout = clock.connect_timeout  # type: ignore[assignment]
         try:
             self._prepare_proxy(conn)
         except (BaseSSLError, OSError) as e:
@@ -665,12 +674,12 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
                 return named
         return e
 
-    def _discard(self, conn: BaseHTTPConnection | None) -> None:
+    def _discard(self, conn: BaseHTTPConnection | None, e: BaseException) -> None:
         """Close a connection after a failure and give back the right to open one."""
         if conn is not None:
             conn.close()
-        elif _stock_get_conn(self):
-            return  # it gives back its right itself
+        elif isinstance(e, EmptyPoolError) or has_stock(self, "_get_conn"):
+            return  # there was none to give back, or it was given back already
         self._put_conn(None)
 
     def _retry_failure(
@@ -736,15 +745,20 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
         return self.urlopen(method, url, body, headers, retries=left, **again)
 
 
-# Keyword by which a manager tells a pool whose urlopen() nobody replaced that it will
-# follow redirects: their bodies then stay on the wire, to be drained within limits.
-# The value says whether the target was found to need no encoding.
-_DEFER_REDIRECT = "_defer_redirect"
-_CLEAN, _UNKNOWN = "clean", "unknown"
+class _Followed(tuple[()]):
+    """A false value of `redirect` by which a manager tells a pool whose urlopen() nobody replaced
+    that it will follow redirects: their bodies then stay on the wire, to be drained in limits."""
 
-_NO_VALIDATION = HTTPConnectionPool._validate_conn
-_STOCK_GET_CONN = HTTPConnectionPool._get_conn
-_STOCK_URLOPEN = HTTPConnectionPool.urlopen
+    __slots__ = ()
+
+
+# The second says that the target needs no encoding.
+_UNKNOWN: typing.Any = _Followed()
+_CLEAN: typing.Any = _Followed()
+
+bind_methods(
+    {name: vars(HTTPConnectionPool)[name] for name in ("urlopen", "_get_conn", "_validate_conn")}
+)
 _STOCK_IS_RETRY = Retry.is_retry
 
 # A target that _encode_target() would return unchanged.
@@ -763,42 +777,24 @@ def _request_target(url: str) -> tuple[str, str | None]:
     return to_str(parsed._replace(fragment=None).url), parsed.scheme
 
 
-def _stock_get_conn(pool: HTTPConnectionPool) -> bool:
-    return type(pool)._get_conn is _STOCK_GET_CONN and "_get_conn" not in pool.__dict__
-
-
 _STOCK_IS_DROPPED = is_connection_dropped
-
-
-def _is_dropped(conn: typing.Any) -> bool:
-    """is_connection_dropped() of this moment, straight to the core where that is the same."""
-    if is_connection_dropped is _STOCK_IS_DROPPED:
-        wire = conn.__dict__.get("_wire")
-        if wire is not None:
-            return not wire.is_idle(conn.sock)
-    return is_connection_dropped(conn)
-
-
-def _is_inherited(conn: typing.Any) -> bool:
-    """Whether a connection was opened in another process, before a fork."""
-    born = getattr(conn, "_fork_generation", None)
-    return isinstance(born, int) and born != fork_generation()
 
 
 def _is_foreign(conn: typing.Any) -> bool:
     """Whether a connection is another process's, or its last response was not read."""
     if conn.__dict__.get("_wire") is not None:
         return False  # is_connected, asked before, would have said so
-    if _is_inherited(conn):
+    if is_inherited(conn):
         return True
     return getattr(conn, "_has_unread_response", False) is True
 
 
+# Timeouts that programs gave as a number: they use few, and use them often.
 _plain_timeouts: dict[type, dict[float, Timeout]] = {int: {}, float: {}}
 
 
 def _plain_timeout(seconds: float) -> Timeout:
-    """Timeout.from_float, remembered: programs use few numbers, and use them often."""
+    """Timeout.from_float, remembered."""
     known = _plain_timeouts[type(seconds)]  # 5 and 5.0 are written differently in messages
     timeout = known.get(seconds)
     if timeout is None:
@@ -812,9 +808,9 @@ def _plain_timeout(seconds: float) -> Timeout:
 def _may_retry_status(retries: Retry, method: str, response: BaseHTTPResponse) -> bool:
     status = response.status
     if (
-        type(retries).is_retry is _STOCK_IS_RETRY
+        status not in retries.status_forcelist
         and status not in retries.RETRY_AFTER_STATUS_CODES
-        and status not in retries.status_forcelist
+        and type(retries).is_retry is _STOCK_IS_RETRY
     ):
         return False  # without a look at the headers, which would have to be built
     return retries.is_retry(method, status, bool(response.headers.get("Retry-After")))

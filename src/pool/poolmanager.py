@@ -7,7 +7,6 @@ share.  ProxyManager sends all of it through one proxy.
 from __future__ import annotations
 
 import functools
-import re
 import typing
 import warnings
 from types import TracebackType
@@ -15,15 +14,13 @@ from urllib.parse import urljoin
 
 from ._collections import HTTPHeaderDict as HTTPHeaderDict
 from ._collections import RecentlyUsedContainer
-from ._fastpool import TypeSnapshot, has_any
+from ._fastpool import Origins, bind_container, bind_methods, has_stock
 from ._log import logging
 from ._request_methods import RequestMethods
 from .connection import ProxyConfig
 from .connectionpool import (
     _CLEAN,
-    _DEFER_REDIRECT,
     _NO_HOST_HINT,
-    _STOCK_URLOPEN,
     _UNKNOWN,
     HTTPConnectionPool,
     HTTPSConnectionPool,
@@ -43,7 +40,7 @@ from .exceptions import (
     URLSchemeUnknown,
 )
 from .exceptions import MaxRetryError as MaxRetryError
-from .response import BaseHTTPResponse
+from .response import BaseHTTPResponse, HTTPResponse
 from .util.connection import _TYPE_SOCKET_OPTIONS
 from .util.proxy import connection_requires_http_tunnel
 from .util.request import set_file_position
@@ -149,17 +146,6 @@ key_fn_by_scheme = {
 #: The pool classes, by scheme; shared by the managers that are not given their own.
 pool_classes_by_scheme = {"http": HTTPConnectionPool, "https": HTTPSConnectionPool}
 
-# An absolute URL that parse_url() would leave as it is: origin, then request target.
-_PLAIN_URL = re.compile(
-    r"(https?://[a-z0-9][a-z0-9._\-]*(?::[0-9]{1,5})?)"
-    r"((?:/(?!\.)[A-Za-z0-9._~!$&'()*+,;=:@\-]*)+"
-    r"(?:\?[A-Za-z0-9._~!$&'()*+,;=:@/?\-]*)?)?"
-)
-_MAX_ORIGINS = 1024
-
-_FOLLOWS: dict[str, typing.Any] = {_DEFER_REDIRECT: _UNKNOWN}
-_FOLLOWS_CLEAN: dict[str, typing.Any] = {_DEFER_REDIRECT: _CLEAN}
-
 
 class PoolManager(RequestMethods):
     """Sends requests anywhere and keeps the pools that this takes.
@@ -181,6 +167,7 @@ class PoolManager(RequestMethods):
         **connection_pool_kw: typing.Any,
     ) -> None:
         super().__init__(headers)
+        self.proxy = self.proxy  # as every attribute of the hot path, the instance's own
         # As a number it would be made a Retry by pools that are called with
         # redirect=False, and then forbid the redirects that we follow.
         retries = connection_pool_kw.get("retries", Retry.DEFAULT)
@@ -193,7 +180,7 @@ class PoolManager(RequestMethods):
         self.pool_classes_by_scheme = pool_classes_by_scheme
         self.key_fn_by_scheme = key_fn_by_scheme.copy()
         self._context_cache: ContextCache | None = None
-        self._origins = _Origins()
+        self._origins = Origins()
 
     def __getstate__(self) -> dict[str, typing.Any]:
         """The configuration; connections stay where they are."""
@@ -218,7 +205,7 @@ class PoolManager(RequestMethods):
         self.pools = RecentlyUsedContainer(state["pools"])
         self.__dict__.setdefault("pool_classes_by_scheme", pool_classes_by_scheme)
         self._context_cache = None
-        self._origins = _Origins()
+        self._origins = Origins()
 
     def __enter__(self) -> Self:
         return self
@@ -364,18 +351,21 @@ class PoolManager(RequestMethods):
 
         Keywords are HTTPConnectionPool.urlopen's.
         """
-        pool, target, follows = self._route(url)
-        kw["redirect"] = kw["assert_same_host"] = False
-        kw.setdefault("headers", self.headers)
+        found = self._origins.find(self, url) if self.proxy is None else None
+        pool, target, stock = found or self._route(url)
+        if "headers" not in kw:
+            kw["headers"] = self.headers
         body_pos = None
-        if redirect and kw.get("body") is not None:
+        if redirect and "body" in kw and kw["body"] is not None:
             # Noted here, because after a redirect the next pool would find the body's end.
             body_pos = set_file_position(kw["body"], kw.get("body_pos"))
-        if redirect and type(pool).urlopen is _STOCK_URLOPEN and "urlopen" not in pool.__dict__:
-            response = pool.urlopen(method, target, **kw, **follows)
-        else:
-            response = pool.urlopen(method, target, **kw)
-        location = redirect and response.get_redirect_location()
+        kw["redirect"] = kw["assert_same_host"] = False
+        if redirect and stock:
+            kw["redirect"] = _UNKNOWN if found is None else _CLEAN
+        response = pool.urlopen(method, target, **kw)
+        if not redirect or (type(response) is HTTPResponse and response.status < 300):
+            return response
+        location = response.get_redirect_location()
         if not location:
             return response
         if body_pos is not None:
@@ -393,14 +383,8 @@ class PoolManager(RequestMethods):
         _require_rewindable(kw.get("body"), body_pos)
         return self.urlopen(method, location, **kw)
 
-    def _route(self, url: str) -> tuple[HTTPConnectionPool, str, dict[str, typing.Any]]:
-        """The pool for a URL, what goes into the request line, and the private keyword."""
-        plain = _PLAIN_URL.fullmatch(url) if self.proxy is None else None
-        if plain is not None:
-            origin, target = plain.groups()
-            pool = self._origins.find(self, origin)
-            if pool is not None:
-                return pool, target or "/", _FOLLOWS_CLEAN
+    def _route(self, url: str) -> tuple[HTTPConnectionPool, str, bool]:
+        """The pool for a URL, what goes into the request line, and whether urlopen() is ours."""
         parsed = parse_url(url)
         if parsed.scheme is None:
             warnings.warn(
@@ -412,11 +396,23 @@ class PoolManager(RequestMethods):
                 stacklevel=3,
             )
         pool = self.connection_from_host(parsed.host, port=parsed.port, scheme=parsed.scheme)
-        if plain is not None:
-            self._origins.learn(self, origin, parsed, pool)
+        if self.proxy is None:
+            self._learn(url, parsed, pool)
         if self._proxy_requires_url_absolute_form(parsed):
-            return pool, parsed._replace(fragment=None).url, _FOLLOWS
-        return pool, parsed.request_uri, _FOLLOWS
+            return pool, parsed._replace(fragment=None).url, has_stock(pool, "urlopen")
+        return pool, parsed.request_uri, has_stock(pool, "urlopen")
+
+    def _learn(self, url: str, parsed: Url, pool: HTTPConnectionPool) -> None:
+        """Note which pool key belongs to the URL's origin, for `Origins.find()`."""
+        # One copy() of the whole: no other thread changes it between two keywords.
+        settings = {k: _copied(v) for k, v in self.connection_pool_kw.copy().items()}
+        scheme = parsed.scheme or "http"
+        make_key = self.key_fn_by_scheme.get(scheme)
+        if make_key is None or parsed.host is None or "strict" in settings:
+            return
+        key = make_key(self._context(parsed.host, parsed.port, parsed.scheme, None))
+        if self.pools.get(key) is pool:
+            self._origins.learn(self, url, scheme, key, settings)
 
     def _count_redirect(
         self,
@@ -488,88 +484,23 @@ def _absolute(base: str, location: str, response: BaseHTTPResponse) -> str:
         raise LocationParseError(location) from None
 
 
-class _Origins:
-    """Which pool key belongs to an origin, as "http://host:port", of a manager's URLs.
-
-    Saves parsing the URL and building the key.  Knows keys, not pools: the pools of a
-    manager may be cleared and replaced at any time.  What a key depends on is compared at
-    each use; a manager whose lookup somebody changed is not answered.
-    """
-
-    __slots__ = ("_known",)
-
-    def __init__(self) -> None:
-        # The manager's keywords, and what is known as long as they are these; one tuple, so
-        # that threads never see one without the other.
-        self._known: tuple[dict[str, typing.Any], dict[str, tuple[str, typing.Any, PoolKey]]]
-        self._known = ({}, {})
-
-    def find(self, manager: PoolManager, origin: str) -> HTTPConnectionPool | None:
-        snapshot, keys = self._known
-        try:
-            # Not get(): without the GIL it locks the dict twice for a key of another thread.
-            scheme, make_key, key = keys[origin]
-        except KeyError:
-            return None
-        if manager.connection_pool_kw != snapshot:
-            return None
-        if manager.key_fn_by_scheme.get(scheme) is not make_key or not _looks_up_plainly(manager):
-            return None
-        pools = manager.pools
-        newest = pools._newest if type(pools) is RecentlyUsedContainer else None
-        if newest is not None and newest[0] is key:
-            return newest[1]
-        try:
-            return pools[key]
-        except KeyError:
-            return None
-
-    def learn(
-        self, manager: PoolManager, origin: str, parsed: Url, pool: HTTPConnectionPool
-    ) -> None:
-        """Note the key under which `pool`, just found for `parsed`, is kept."""
-        if not _looks_up_plainly(manager):
-            return
-        snapshot, keys = self._known
-        if manager.connection_pool_kw != snapshot or len(keys) >= _MAX_ORIGINS:
-            # One copy() of the whole: no other thread changes it between two keywords.
-            snapshot = {k: _copied(v) for k, v in manager.connection_pool_kw.copy().items()}
-            keys = {}
-            self._known = (snapshot, keys)
-        scheme = parsed.scheme or "http"
-        make_key = manager.key_fn_by_scheme.get(scheme)
-        if make_key is None or parsed.host is None or "strict" in snapshot:
-            return
-        key = make_key(manager._context(parsed.host, parsed.port, parsed.scheme, None))
-        if manager.pools.get(key) is pool:
-            keys[origin] = (scheme, make_key, key)
-
-
 def _copied(value: typing.Any) -> typing.Any:
     """A value that shows, when compared with, that the original was changed in place."""
     return value.copy() if isinstance(value, (dict, list, set)) else value
 
 
-_LOOKUP = (
-    "connection_from_host",
-    "connection_from_context",
-    "connection_from_pool_key",
-    "_merge_pool_kwargs",
+bind_methods(
+    {
+        name: vars(PoolManager)[name]
+        for name in (
+            "connection_from_host",
+            "connection_from_context",
+            "connection_from_pool_key",
+            "_merge_pool_kwargs",
+        )
+    }
 )
-
-
-_STOCK_LOOKUP = tuple(getattr(PoolManager, name) for name in _LOOKUP)
-_lookups: dict[type, TypeSnapshot] = {}
-
-
-def _looks_up_plainly(manager: PoolManager) -> bool:
-    """Whether nobody overrode or replaced how this manager finds its pools."""
-    cls = type(manager)
-    snapshot = _lookups.get(cls)
-    if snapshot is None or not snapshot.holds():
-        stock = tuple(getattr(cls, name) for name in _LOOKUP) == _STOCK_LOOKUP
-        snapshot = _lookups[cls] = TypeSnapshot((cls,), stock)
-    return snapshot.verdict and not has_any(manager.__dict__, _LOOKUP)
+bind_container(RecentlyUsedContainer)
 
 
 class ProxyManager(PoolManager):

@@ -20,7 +20,7 @@ from socket import timeout as SocketTimeout
 from . import util
 from ._base_connection import _TYPE_BODY
 from ._collections import HTTPHeaderDict as HTTPHeaderDict
-from ._fastpool import SlotPool
+from ._fastpool import Finalized, SlotPool
 from ._io import BytesQueueBuffer as BytesQueueBuffer
 from ._io import IOMethods, from_head, lazy
 from ._log import logging
@@ -233,7 +233,7 @@ class BaseHTTPResponse(IOMethods):
         DECODER_ERROR_CLASSES = _DecoderErrors()
     REDIRECT_STATUSES: typing.ClassVar[list[int]] = [301, 302, 303, 307, 308]
 
-    status: int = 0
+    status: int  # no default: on CPython 3.11 it would make every look at it slow
     version: int = from_head(0, "version")
     version_string: str = from_head("HTTP/?", "version_string")
     reason: str | None = from_head(None, "reason")
@@ -242,8 +242,8 @@ class BaseHTTPResponse(IOMethods):
     length_remaining: int | None = from_head(None, "length_remaining")
 
     _head: ResponseHead | None = None
-    _request_url: str | None = None
-    _retries: Retry | None = None
+    _request_url: str | None = from_head(None, "url")
+    _retries: Retry | None = from_head(None, "retries")
     _decoder: ContentDecoder | None = None
     # Tells "no decoder needed" from "not looked yet".
     _decoder_initialized: bool = False
@@ -485,7 +485,7 @@ def _is_ssl_error(exc: BaseException) -> bool:
     return any(cls.__name__ == "SSLError" and cls.__module__ == "ssl" for cls in type(exc).__mro__)
 
 
-class HTTPResponse(BaseHTTPResponse):
+class HTTPResponse(Finalized, BaseHTTPResponse):
     """A response whose body is read, and decoded, when it is asked for.
 
     Usable as a readable file object (`io.BufferedReader(response)`). Parameters beyond those
@@ -497,13 +497,12 @@ class HTTPResponse(BaseHTTPResponse):
     Reading raises ProtocolError, ReadTimeoutError, SSLError, DecodeError.
     """
 
-    # Every attribute has a default here, so the core makes a response with `__new__` and
+    # Nearly every attribute has a default here, so the core makes a response with `__new__` and
     # assigns what differs.
     #
-    # State, always assigned for a response from the wire: status, _head; where it applies:
-    # decode_content,
-    # enforce_content_length, _pool, _connection, _sock_shutdown, _request_url, _retries,
-    # _body (a preloaded body, see _set_body).
+    # State, always assigned for a response from the wire: status, _head, _body (a preloaded
+    # body, see _set_body); where it applies: decode_content, enforce_content_length,
+    # _connection, _sock_shutdown.
     # Lazy, made from _head at first look: headers, _original_response, _fp, and whatever says
     # from_head(); and
     # _decoded_buffer, _decoder.
@@ -514,12 +513,12 @@ class HTTPResponse(BaseHTTPResponse):
     # Bytes left of the chunk that read_chunked() is in; None at a chunk-size line.
     chunk_left: int | None = None
 
-    _body: bytes | None = None
+    _body: bytes | None  # no default, as `status`
     _uncached_read_occurred: bool = from_head(False, "has_body")
     # The body of a redirect that a manager follows: left on the wire, to be drained.
     _redirect_deferred: bool = False
     _fp_bytes_read: int = from_head(0, "body_size")
-    _pool: HTTPConnectionPool | None = None
+    _pool: HTTPConnectionPool | None = from_head(None, "pool")
     _connection: HTTPConnection | None = None
     _sock_shutdown: typing.Callable[[int], None] | None = None
     # Set for bodies from the wire: a coding without its end marker is an error. Responses
@@ -614,18 +613,17 @@ class HTTPResponse(BaseHTTPResponse):
         else:
             self._body = self.data
 
-    def __del__(self) -> None:
+    def _dropped(self) -> None:
         # As io.IOBase did: a response that is dropped unread takes its connection with it.
-        if self._connection is not None:
-            blocks = getattr(self._pool, "block", False)
-            if not (blocks and isinstance(getattr(self._pool, "pool", None), SlotPool)):
-                # Only a blocking pool misses the slot, and queue.LifoQueue's lock may be held
-                # by the thread that runs this finaliser.
-                self._pool = None
-            try:
-                self.close()
-            except Exception:
-                log.debug("closing a dropped response failed", exc_info=True)
+        blocks = getattr(self._pool, "block", False)
+        if not (blocks and isinstance(getattr(self._pool, "pool", None), SlotPool)):
+            # Only a blocking pool misses the slot, and queue.LifoQueue's lock may be held
+            # by the thread that runs this finaliser.
+            self._pool = None
+        try:
+            self.close()
+        except Exception:
+            log.debug("closing a dropped response failed", exc_info=True)
 
     def release_conn(self) -> None:
         """Give the connection back to its pool, which must not be read from any more."""

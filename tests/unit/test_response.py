@@ -917,6 +917,9 @@ class Head:
     reason = "OK"
     chunked = False
     from_wire = True
+    url = "/"
+    pool = None
+    retries = None
 
     def __init__(self, module: Module, **fields: str) -> None:
         self._module = module

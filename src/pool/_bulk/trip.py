@@ -17,9 +17,7 @@ from .._fastpool import BY_CALLER
 from .._request_methods import RequestMethods
 from .._wire import _NO_BODY_EXPECTED, announce, host_field
 from ..connectionpool import (
-    _CLEAN,
     _CONNECTION_ERRORS,
-    _DEFER_REDIRECT,
     _STOCK_IS_RETRY,
     _checked_location,
     _count_response,
@@ -121,10 +119,11 @@ class Trip:
         self.redirected = False
         if isinstance(manager, poolmanager.ProxyManager):
             manager._add_proxy_headers(self.url, kw)
-        pool, target, follows = manager._route(self.url)
+        found = manager._origins.find(manager, self.url) if manager.proxy is None else None
+        pool, target, _ = found or manager._route(self.url)
         kw.setdefault("headers", manager.headers)
         self._hops += 1
-        return pool, target, follows[_DEFER_REDIRECT] is _CLEAN
+        return pool, target, found is not None
 
     def adopt_route(self, pool: HTTPConnectionPool, target: str) -> None:
         """The request was plain up to here, and on its way to `target`."""
