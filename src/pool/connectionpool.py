@@ -568,7 +568,7 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
             follows = redirect or isinstance(redirect, _Followed)
             conn._defer_redirect_body = follows  # type: ignore[attr-defined]
             bound = self._make_request  # to unpack no keywords takes its time, too
-            make = functools.partial(bound, **response_kw) if response_kw else bound
+            make: typing.Any = functools.partial(bound, **response_kw) if response_kw else bound
             response = make(
                 conn,
                 method,

@@ -48,7 +48,7 @@ def open_blocking(pool: Any, tunnel: bool, timeout: float | None) -> tuple[Any, 
     conn = new_connection(pool, timeout)
     try:
         if tunnel:
-            pool._open_tunnel(conn)
+            pool._open_tunnel(conn, pool._clock(timeout))
         elif isinstance(pool, HTTPSConnectionPool):
             pool._make_ready(conn, "/")
         else:

@@ -939,7 +939,10 @@ class Head:
 
 
 def bare(module: Module) -> typing.Any:
-    return module.HTTPResponse.__new__(module.HTTPResponse)
+    """A response as the core begins to make one."""
+    response = module.HTTPResponse.__new__(module.HTTPResponse)
+    response.status, response._body = 0, None
+    return response
 
 
 def test_a_response_made_without_its_constructor_is_complete(ours: Module) -> None:
