@@ -75,6 +75,7 @@ cdef class Shelf:
     cdef list idle                  # Lanes, the one used last at the end
     cdef readonly set lanes         # all of them
     cdef list starving              # Origins that wait for a slot of the pool
+    cdef public bint contended      # others wait for its slots: none is kept between requests
 
     def __init__(self, pool):
         self.pool = pool

@@ -165,6 +165,10 @@ cdef class Schedule:
         cdef Shelf shelf = lane.shelf
         if not lane.wire.reusable:
             return self.discard(lane)
+        if shelf.contended:
+            # Others are in line for the pool's connections: one request, then the next turn.
+            self.engine.give_back(lane)
+            return self.feed(shelf)
         if not shelf.idle:
             self.parked[shelf] = None
         shelf.idle.append(lane)

@@ -329,6 +329,7 @@ class Shelf:
     pool: typing.Any
     blocks: bool
     lanes: set[Lane]
+    contended: bool
     def __init__(self, pool: typing.Any) -> None: ...
 
 class Lane:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import gc
 import itertools
 import os
@@ -492,6 +493,47 @@ def test_pool_that_blocks_is_shared_with_other_threads(nginx: Any) -> None:
             thread.join()
         assert asked
         assert counts(manager)[0] <= 2
+
+
+def test_run_gets_its_turn_where_threads_always_wait_for_the_pool(nginx: Any) -> None:
+    """A pool serves who waits, in order: a run that only looked would never get anything."""
+    with PoolManager(maxsize=1, block=True, timeout=10) as manager:
+        stop = threading.Event()
+        asked: collections.Counter[int] = collections.Counter()
+
+        def ask(number: int) -> None:
+            while not stop.is_set():
+                assert manager.request("GET", nginx.url("/echo?token=x")).data == b"x"
+                asked[number] += 1
+
+        threads = [threading.Thread(target=ask, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        try:
+            assert wait_until(lambda: len(asked) == 4, 10)
+            before = asked.copy()
+            found = manager.map(echo_urls(nginx, 10), deadline=5)
+            assert [r.error for r in found if r.error] == []
+            assert all(asked[number] > before[number] for number in range(4)), "nor do they starve"
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+        (key,) = manager.pools.keys()
+        assert wait_until(lambda: manager.pools[key].pool.qsize() == 1, 5)
+
+
+def test_turn_that_a_run_does_not_live_to_use_goes_back(nginx: Any) -> None:
+    with PoolManager(maxsize=1, block=True, timeout=10) as manager:
+        held = manager.request("GET", nginx.url("/echo?token=x"), preload_content=False)
+        results = manager.imap_unordered(echo_urls(nginx, 3), deadline=0.2)
+        assert [type(r.error) for r in results] == [DeadlineError] * 3
+        held.drain_conn()
+        (key,) = manager.pools.keys()
+        assert wait_until(lambda: manager.pools[key].pool.qsize() == 1, 5)
+        assert manager.request("GET", nginx.url("/echo?token=x")).data == b"x"
+        running = threading.enumerate
+        assert wait_until(lambda: not any(t.name == "pool-bulk-turn" for t in running()), 5)
 
 
 def test_idle_connections_make_room_for_new_hosts(manager: PoolManager, scripted: Any) -> None:

@@ -152,6 +152,15 @@ class Threads(Driver):
 class Bulk(Driver):
     """Runs of the bulk engine, one behind the other; every fifth is left in the middle."""
 
+    answered = 0.0  # when the last result came
+
+    def stuck(self, seconds: float) -> list[Task]:
+        """What the run has pulled waits in its line, for longer than any request takes; but
+        as long as something waits, results come."""
+        if self.answered > time.monotonic() - seconds:
+            return []
+        return super().stuck(seconds)
+
     def start(self) -> list[threading.Thread]:
         thread = threading.Thread(target=self._work, daemon=True)
         thread.start()
@@ -185,6 +194,7 @@ class Bulk(Driver):
     def _run(self, tasks: Tasks, leave_at: int) -> None:
         results = self.manager.imap_unordered(self._requests(tasks), concurrency=IN_FLIGHT)
         for number, result in enumerate(results, 1):
+            self.answered = time.monotonic()
             task = result.request.meta
             if self.waiting.pop(task.token, None) is None:
                 self.judge.count("duplicated", f"{task} has two results")

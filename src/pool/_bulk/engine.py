@@ -6,11 +6,12 @@ functions, and never blocks: pauses are timers, connections are opened by the `C
 what only blocking code can do goes to the `Helpers`.
 
 All methods run in the consumer's thread.  Owns the loop, the connector and the helpers;
-connections are counted in `Run.connections` from `_get_conn` to `_give_back`.
+connections are counted in `Run.connections` from `_take_conn` to `give_back`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import sys
@@ -32,7 +33,7 @@ from ..exceptions import (
 from ..util.url import parse_url
 from .connect import Connector, can_open
 from .decode import decode_body
-from .helpers import Helpers
+from .helpers import Helpers, Turn
 from .hooks import is_stock_manager, is_stock_pool, threads_are_green
 from .request import as_request
 from .trip import Trip
@@ -73,6 +74,7 @@ class Engine:
         self._helpers: Helpers | None = None
         self._connector: Connector | None = None
         self._attempts: dict[Result, tuple[typing.Any, typing.Any, Shelf]] = {}
+        self._turns: dict[Shelf, Turn] = {}
 
     def _make_loop(self) -> typing.Any:
         self.is_green = threads_are_green()
@@ -153,7 +155,7 @@ class Engine:
             shelf.pool.num_requests += origin.requests
             if shelf not in kept:
                 for lane in self.run.idle_of(shelf):
-                    self._give_back(lane)
+                    self.give_back(lane)
                 self._shelves.pop(shelf.pool, None)
 
     def trip_of(self, result: Result) -> Trip:
@@ -177,10 +179,11 @@ class Engine:
         if self.run.connections >= self.options.concurrency:
             idle = self.run.oldest_idle()
             if idle is not None:
-                self._give_back(idle)
+                self.give_back(idle)
         try:
-            conn = pool._get_conn(timeout=0)
+            conn = self._take_conn(shelf)
         except EmptyPoolError:
+            self._stand_in_line(shelf)
             self.run.starve(result)
             self.loop.call_at(time.monotonic() + _SLOT_POLL, lambda: self.run.feed(shelf))
             return
@@ -192,6 +195,29 @@ class Engine:
             self._open(result, shelf, conn)
         except Exception as e:
             self._fail(result, e, pool, conn)
+
+    def _take_conn(self, shelf: Shelf) -> typing.Any:
+        """What our turn has brought, or the pool has without waiting."""
+        turn = self._turns.get(shelf)
+        conn = None if turn is None else turn.take()
+        if conn is None:
+            conn = shelf.pool._get_conn(timeout=0)
+            shelf.contended = False
+        turn = self._turns.pop(shelf, None)
+        if turn is not None:
+            turn.end()
+        return conn
+
+    def _stand_in_line(self, shelf: Shelf) -> None:
+        """Others hold all connections of a blocking pool, and may be in line for them."""
+        turn = self._turns.get(shelf)
+        opening = any(of is shelf for _, _, of in self._attempts.values())
+        if shelf.lanes or opening or (turn is not None and not turn.over):
+            return
+        shelf.contended = True
+        with contextlib.suppress(RuntimeError):  # no thread to be had: looking has to do
+            self._turns[shelf] = Turn(shelf.pool, self.loop.wake)
+            self.run.outside = True
 
     def _open(self, result: Result, shelf: Shelf, conn: typing.Any) -> None:
         trip = self.trip_of(result) if result._trip is not None else None
@@ -252,8 +278,8 @@ class Engine:
         self.run.adopt(lane)
         self.run.begin(result, lane)
 
-    def _give_back(self, lane: Lane) -> None:
-        """An idle lane's connection goes back to its pool."""
+    def give_back(self, lane: Lane) -> None:
+        """An idle lane's connection goes back to its pool; called by the run too."""
         lane.shelf.lanes.discard(lane)
         self.loop.forget(lane.sock)
         self._release(lane.shelf.pool, lane.conn)
@@ -278,7 +304,7 @@ class Engine:
         """Before the loop waits: blocking pools get back what nothing is waiting for."""
         for shelf in lenders:
             for lane in self.run.idle_of(shelf):
-                self._give_back(lane)
+                self.give_back(lane)
         lenders.clear()
 
     # -- exchanges ---------------------------------------------------------------------------
@@ -423,7 +449,11 @@ class Engine:
         if self._helpers is not None:
             for result, response, error in self._helpers.done():
                 self.run.finish(result, response, _bare(error))
-        self.run.outside = bool(self._attempts) or bool(self._helpers and self._helpers.busy)
+        for shelf, turn in self._turns.items():
+            if turn.has_come:
+                self.run.feed(shelf)
+        busy = self._helpers is not None and self._helpers.busy
+        self.run.outside = bool(self._attempts or self._turns or busy)
 
     # -- the end -----------------------------------------------------------------------------
 
@@ -438,12 +468,15 @@ class Engine:
             self._connector.close()
         if self._helpers is not None:
             self._helpers.close()
+        for turn in self._turns.values():
+            turn.end()
+        self._turns.clear()
         for origin in set(origins.values()):
             if origin.shelf is not None:
                 origin.shelf.pool.num_requests += origin.requests
         for shelf in self._shelves.values():
             for lane in self.run.idle_of(shelf):
-                self._give_back(lane)
+                self.give_back(lane)
         self.loop.close()
         for shelf in self._shelves.values():
             for lane in shelf.lanes:  # in flight, and cancelled with the loop

@@ -1,5 +1,5 @@
 """Threads for what only blocking code can do: SOCKS, overridden and patched methods, bodies
-that are files or iterators.
+that are files or iterators; and a place in the line of a blocking pool.
 
 Jobs go in and come out in the consumer's thread; a worker touches its job, the two queues and
 `wake` alone.  Threads are daemons, so that a hanging request does not keep the program alive.
@@ -13,10 +13,15 @@ import queue
 import threading
 import typing
 
+from ..exceptions import EmptyPoolError
+
 if typing.TYPE_CHECKING:
     from .._fastpool import Result
+    from ..connectionpool import HTTPConnectionPool
 
 _MOST_THREADS = 32
+_IN_LINE = 30.0  # seconds before a thread in line looks whether it still has to wait
+_OFFERED = 0.1  # seconds; the consumer may be busy with something that needs the pool itself
 
 
 class Job:
@@ -104,6 +109,63 @@ class Helpers:
         for _ in range(self._threads):
             self._jobs.put(None)
         self._wake = _nobody
+
+
+class Turn:
+    """One turn in the line of a blocking pool, waited for by a thread.
+
+    A pool serves those who wait in order, so that a run that only looked would come last each
+    time.  The connection is the pool's until `take()`; nobody takes it: it goes back.
+    """
+
+    def __init__(self, pool: HTTPConnectionPool, wake: typing.Callable[[], None]) -> None:
+        self._pool = pool
+        self._wake = wake
+        self._changed = threading.Condition()
+        self._conn: typing.Any = None
+        #: There is nothing more to come.
+        self.over = False
+        threading.Thread(target=self._work, name="pool-bulk-turn", daemon=True).start()
+
+    @property
+    def has_come(self) -> bool:
+        return self._conn is not None
+
+    def take(self) -> typing.Any:
+        """The connection, or None; the turn is over with it."""
+        with self._changed:
+            conn, self._conn = self._conn, None
+            self.over = self.over or conn is not None
+            self._changed.notify_all()
+        return conn
+
+    def end(self) -> None:
+        """It is not needed any more; the thread goes when it is served, or at its next look."""
+        with self._changed:
+            self.over = True
+            self._changed.notify_all()
+
+    def _work(self) -> None:
+        conn = None
+        while conn is None and not self.over:
+            try:
+                conn = self._pool._get_conn(timeout=_IN_LINE)
+            except EmptyPoolError:
+                continue
+            except Exception:  # a closed pool, for one: the run will find that by itself
+                self.over = True
+        if conn is not None:
+            self._offer(conn)
+
+    def _offer(self, conn: typing.Any) -> None:
+        with self._changed:
+            self._conn = conn
+            self._wake()
+            self._changed.wait_for(lambda: self._conn is None or self.over, _OFFERED)
+            conn, self._conn = self._conn, None
+            self.over = True
+        if conn is not None:
+            self._pool._put_conn(conn)
 
 
 def _nobody() -> None:
