@@ -5,7 +5,8 @@
 Threads and the bulk engine share one manager.  Every request carries a token, and asks for
 one of the faults of `tests.soak.faults`.  Counted at the end, and all must be 0: answers that
 are not the request's (wrong), results that never came (lost) or came twice (duplicated, also
-POSTs that the server saw twice), requests without an outcome for 20 seconds (stuck), requests
+POSTs that the server saw twice), requests without an outcome for 20 seconds (stuck; of the bulk
+engine, which pulls ahead: all that waits when no result came for so long), requests
 that should have succeeded (failed), exceptions that are not the library's (foreign), and what
 is left behind (descriptors, slots, threads, MiB of memory).  The seed repeats the requests of
 a run, though not the timing.
@@ -107,10 +108,11 @@ class Soak:
                 return False
         for driver in self.drivers:
             driver.stop.set()
-        limit = time.monotonic() + self.patience
-        for thread in workers:
-            thread.join(max(0.0, limit - time.monotonic()))
-        return not any(thread.is_alive() for thread in workers) or not self._count_stuck()
+        while any(thread.is_alive() for thread in workers):
+            time.sleep(0.05)
+            if self._count_stuck():
+                return False
+        return True
 
     def _count_stuck(self) -> int:
         stuck = [task for driver in self.drivers for task in driver.stuck(self.patience)]
