@@ -96,6 +96,9 @@ cdef class Run(Schedule):
                 self.turn(0)
             if r is not None and r._raw:
                 self.hand_out(r)
+            # Else a KeyboardInterrupt came up in the first Python code to run after us: often
+            # the __del__ of the response before, which can only print it.
+            PyErr_CheckSignals()
         except BaseException:
             fp_store_u32(&self.running, 0)
             self.close()

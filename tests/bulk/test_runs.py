@@ -9,6 +9,7 @@ import os
 import pickle
 import re
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -291,6 +292,36 @@ def test_interrupt_from_the_keyboard(scripted: Any) -> None:
     finally:
         timer.join()
         server.stop()
+
+
+def test_interrupt_while_answers_come(
+    nginx: Any, manager: PoolManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A signal that finds the core at work is not left to the __del__ of a response, where an
+    exception is lost; only those that come during __del__ are."""
+    (url,) = echo_urls(nginx, 1)
+    lost: list[int] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda _: lost.append(1))
+
+    def interrupted() -> bool:
+        before = len(lost)
+        signal.setitimer(signal.ITIMER_PROF, 0.01)  # of CPU time: not while all wait
+        try:
+            with manager.imap_unordered(itertools.repeat(url), concurrency=4) as results:
+                for _ in results:
+                    if len(lost) > before:
+                        return False
+        except KeyboardInterrupt:
+            return True
+        raise AssertionError("the input has no end")
+
+    stock = signal.signal(signal.SIGPROF, signal.default_int_handler)
+    try:
+        came = sum(interrupted() for _ in range(20))
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, stock)
+    assert came >= 16
 
 
 def test_close_from_another_thread(scripted: Any, manager: PoolManager) -> None:
