@@ -90,7 +90,7 @@ class _Stock:
     def __init__(self) -> None:
         from . import connection
 
-        self.bases = (connection.HTTPSConnection, connection.HTTPConnection)
+        self.bases = connection._STOCK_CLASSES
         home = (connection, http.client)
         self.connections = {
             base: {

@@ -1131,6 +1131,8 @@ if not ssl:
 
 
 VerifiedHTTPSConnection = HTTPSConnection
+# What the guard takes for stock, whatever HTTP/2 or others put under the public names.
+_STOCK_CLASSES = (HTTPSConnection, HTTPConnection)
 
 
 def _url_from_connection(conn: HTTPConnection | HTTPSConnection, path: str | None = None) -> str:
