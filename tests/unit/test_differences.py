@@ -540,6 +540,13 @@ def manager_in_a_pickle(module: ModuleType) -> Any:
     return seen(travel)
 
 
+@differs(urllib3=True, pool=False)
+def frames_of_a_failure_in_the_history(module: ModuleType) -> Any:
+    with served(module, [Expect(), Close()], [Expect(), Send(reply(b"x"))]) as pool:
+        response = pool.request("GET", "/", retries=1)
+        return response.retries.history[0].error.args[1].__traceback__ is not None
+
+
 @differs(urllib3=("ValueError", "OverflowError"), pool=(21600, "InvalidHeader"))
 def retry_after_beyond_the_clock(module: ModuleType) -> Any:
     parse = module.Retry().parse_retry_after
