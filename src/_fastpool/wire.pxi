@@ -167,6 +167,10 @@ cdef class Wire:
             status = req_field(out, text_literal(b"User-Agent", 10), text_bytes(self.user_agent))
         return status
 
+    def defer_redirect_body(self):
+        """Do not preload the body of a redirect unless it has arrived with the head."""
+        self.x.defer_redirect = 1
+
     def send(self, sock, bint direct, timeout, data, bint chunked):
         """Send a piece of a request body, the head before the first one; blocks.
 
