@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import select
 import socket
 import ssl
 import struct
@@ -241,21 +242,22 @@ class Tunnel:
     port: int
 
     def __call__(self, peer: Peer) -> None:
+        # One thread for both ways: an SSLSocket must not be read and written at the same time.
         with socket.create_connection(("127.0.0.1", self.port), LIMIT_SECONDS) as far:
-            back = threading.Thread(target=self._carry, args=(far, peer.sock), daemon=True)
-            back.start()
-            self._carry(peer.sock, far)
-            back.join(LIMIT_SECONDS)
+            other = {peer.sock: far, far: peer.sock}
+            while ready := self._readable(peer.sock, far):
+                for source in ready:
+                    data = source.recv(65536)
+                    if not data:
+                        raise Finished
+                    other[source].sendall(data)
         raise Finished
 
     @staticmethod
-    def _carry(source: socket.socket, target: socket.socket) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            while data := source.recv(65536):
-                target.sendall(data)
-        for sock in (source, target):
-            with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
+    def _readable(near: socket.socket, far: socket.socket) -> list[socket.socket]:
+        if isinstance(near, ssl.SSLSocket) and near.pending():
+            return [near]
+        return select.select([near, far], [], [], LIMIT_SECONDS)[0]
 
 
 @dataclass(frozen=True)
