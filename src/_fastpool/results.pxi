@@ -30,6 +30,18 @@ cdef class Results:
     def __exit__(self, *exc_info):
         self.run.close()
 
+    @property
+    def in_flight(self):
+        """Requests under way now, those that pause before a retry not counted."""
+        return self.run.in_flight
+
+    def poke(self):
+        """Ask the input again, which said "nothing yet", without waiting for a result.
+
+        From any thread; next() of the input is called by the consumer's as ever.
+        """
+        self.run.poke()
+
     def close(self):
         """Cancel what is in flight and give the connections back.  Idempotent."""
         self.run.close()

@@ -53,7 +53,8 @@ cdef class Run(Schedule):
     cdef bint lines_first           # the next request to start is of a line, if there is one
     cdef bint more                  # a burst ended before there was nothing left to start
     cdef uint32_t running           # inside next(); a second thread, or the input, is refused
-    cdef uint32_t stopping          # close() was called meanwhile; both atomic
+    cdef uint32_t stopping          # close() was called meanwhile
+    cdef uint32_t poked             # the input is to be asked again; all three atomic
     cdef readonly bint closed
     cdef uint32_t generation
 
@@ -85,6 +86,9 @@ cdef class Run(Schedule):
         self.enter()
         try:
             while True:
+                if fp_load_u32(&self.poked):
+                    fp_store_u32(&self.poked, 0)
+                    self.paused = False
                 self.admit()
                 r = self.take()
                 if r is not None or self.stopping or self.is_over():
@@ -347,6 +351,11 @@ cdef class Run(Schedule):
         return idle
 
     # -- the end ---------------------------------------------------------------------------
+
+    def poke(self):
+        """The input has something again, after "nothing yet".  From any thread."""
+        fp_store_u32(&self.poked, 1)
+        self.loop.wake()
 
     def close(self):
         """Cancel what is in flight, drop what waits, give connections back.  Idempotent."""

@@ -229,6 +229,29 @@ def test_nothing_yet_with_nothing_under_way_is_the_end(manager: PoolManager) -> 
     assert list(manager.imap_unordered(iter([None, "http://127.0.0.1/"]))) == []
 
 
+def test_poked_input_is_asked_while_all_answers_are_out(manager: PoolManager, echo: Any) -> None:
+    """Another thread has found a URL; the one under way takes long."""
+    todo: collections.deque[str] = collections.deque([echo.url("/slow", seconds=2)])
+
+    def source() -> Iterator[str | None]:
+        while True:
+            yield todo.popleft() if todo else None
+
+    def feed() -> None:
+        assert wait_until(lambda: results.in_flight == 1)
+        time.sleep(0.1)  # the run waits for an answer
+        todo.append(echo.url("/echo", token="late"))
+        results.poke()
+
+    feeder = threading.Thread(target=feed)
+    with manager.imap_unordered(source()) as results:
+        feeder.start()
+        assert [result.response.data for result in results] == [b"late", b"at last"]
+    feeder.join()
+    assert results.in_flight == 0
+    results.poke()  # of no use any more, and no error
+
+
 # --- ending early ------------------------------------------------------------------------------
 
 
