@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from pool._cli import bench, demo, get, run
+from pool._cli import bench, demo, fetch, get, run
 
 __all__ = ["main"]
 
@@ -26,7 +26,7 @@ def build_parser() -> argparse.ArgumentParser:
         epilog="Each command has its own --help.",
     )
     commands = parser.add_subparsers(title="commands", dest="command", required=True)
-    for command in (get, bench, demo, run):
+    for command in (get, fetch, bench, demo, run):
         command.add_parser(commands)
     return parser
 
