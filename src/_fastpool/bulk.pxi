@@ -16,6 +16,15 @@ def bind_bulk(request):
     make_request = request
 
 
+def result_of(request, response, error):
+    """A result as it comes out of a pickle."""
+    cdef Result r = Result.__new__(Result)
+    r._item = request
+    r.response = response
+    r.error = error
+    return r
+
+
 def plain_url(str url not None):
     """Length of the origin of an absolute URL that parsing would leave as it is; else 0."""
     if not PyUnicode_IS_ASCII(url):
@@ -60,6 +69,10 @@ cdef class Result:
     def _deadline(self):
         """Seconds on the clock of time.monotonic(), or None."""
         return self.until / 1e9 if self.until else None
+
+    def __reduce__(self):
+        """The request as it was given, and what came of it."""
+        return result_of, (self.request, self.response, self.error)
 
     def __repr__(self):
         came = self.error if self.response is None else self.response.status

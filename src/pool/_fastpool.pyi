@@ -307,6 +307,10 @@ def bind_bulk(request: Callable[[str, str], Request]) -> None:
 def plain_url(url: str) -> int:
     """Length of the origin of an absolute URL that parsing would leave as it is; else 0."""
 
+def result_of(
+    request: Request, response: HTTPResponse | None, error: Exception | None
+) -> Result: ...
+
 class Result:
     """One request and what came of it: a `response` or an `error`."""
 

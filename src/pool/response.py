@@ -1161,6 +1161,23 @@ class HTTPResponse(Finalized, BaseHTTPResponse):
     def url(self, url: str | None) -> None:
         self._request_url = url
 
+    def __copy__(self) -> HTTPResponse:
+        copy = type(self).__new__(type(self))
+        copy.__dict__.update(self.__dict__)
+        return copy
+
+    def __getstate__(self) -> dict[str, typing.Any]:
+        """What was received; pool and connection stay where they are.
+
+        TypeError while the connection is in use: there may be more to read.
+        """
+        if self._head is None and self._pool is None and self._original_response is None:
+            return self.__dict__.copy()  # built by hand
+        if self._connection is not None:
+            raise TypeError("a response that is still to be read cannot be pickled")
+        read = {"_body": self.data, "_fp": _Ended(), "_decoder_initialized": True}
+        return {**read, **{name: getattr(self, name) for name in _RECEIVED}}
+
     def __iter__(self) -> typing.Iterator[bytes]:
         """The decoded body line by line, split at LF only."""
         pending: list[bytes] = []
@@ -1174,6 +1191,23 @@ class HTTPResponse(Finalized, BaseHTTPResponse):
                 pending.append(rest)
         if pending:
             yield b"".join(pending)
+
+
+class _Ended:
+    """The file object of a body that was read before it travelled."""
+
+    closed = True
+
+    def read(self, amt: int | None = None) -> bytes:
+        return b""
+
+
+# What remains of a response that has been read when it travels.
+_RECEIVED = (
+    "status", "version", "version_string", "reason", "headers", "decode_content", "chunked",
+    "length_remaining", "enforce_content_length", "auto_close", "_request_url", "_retries",
+    "_fp_bytes_read", "_uncached_read_occurred",
+)  # fmt: skip
 
 
 def _parse_length(value: str) -> int | None:

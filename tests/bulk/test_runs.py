@@ -9,6 +9,7 @@ import os
 import pickle
 import re
 import signal
+import socket
 import sys
 import threading
 import time
@@ -408,6 +409,36 @@ def test_requests_and_managers_can_be_pickled(manager: PoolManager, nginx: Any) 
     assert pickle.loads(pickle.dumps(Request("GET", "http://a/"))).timeout is Request.NO_TIMEOUT
     (result,) = pickle.loads(pickle.dumps(manager)).imap_unordered([again])
     assert result.response.status == 200
+
+
+def test_results_can_be_pickled(manager: PoolManager, echo: Any, refused: str) -> None:
+    """Body, headers and history travel; pools and connections do not."""
+    urls = [
+        echo.url("/encoded", coding="gzip"),
+        echo.url("/redirect", to="/echo?token=there"),
+        refused,
+        "http://[half/",
+    ]
+    for result in manager.imap(urls, retries=1):
+        again = pickle.loads(pickle.dumps(result))
+        assert again.request.url == result.request.url
+        assert type(again.error) is type(result.error)
+        assert type(getattr(again.error, "reason", None)) is type(
+            getattr(result.error, "reason", None)
+        )
+        assert (again.response is None) == (result.response is None)
+        if result.response is not None:
+            assert again.response.data == result.response.data
+            assert again.response.headers == result.response.headers
+            assert again.response.url == result.response.url
+            assert again.response.retries.history == result.response.retries.history
+
+
+@pytest.fixture
+def refused() -> Iterator[str]:
+    with socket.socket() as placeholder:  # bound, never listening
+        placeholder.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{placeholder.getsockname()[1]}/"
 
 
 # --- retries, redirects, deadlines -------------------------------------------------------------

@@ -540,6 +540,13 @@ def manager_in_a_pickle(module: ModuleType) -> Any:
     return seen(travel)
 
 
+@differs(urllib3="TypeError", pool=b"x")
+def answer_in_a_pickle(module: ModuleType) -> Any:
+    with served(module, [Expect(), Send(reply(b"x"))]) as pool:
+        answer = pool.request("GET", "/")
+        return seen(lambda: pickle.loads(pickle.dumps(answer)).data)
+
+
 @differs(urllib3=True, pool=False)
 def frames_of_a_failure_in_the_history(module: ModuleType) -> Any:
     with served(module, [Expect(), Close()], [Expect(), Send(reply(b"x"))]) as pool:

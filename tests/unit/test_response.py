@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gzip
 import http.client
 import importlib
@@ -854,6 +855,34 @@ def test_a_read_response_can_be_pickled(response_module: Module, protocol: int) 
     )
     copy = pickle.loads(pickle.dumps(response, protocol))
     assert (copy.data, copy.headers["a"], copy.status, copy.url) == (b"foo", "b", 201, "http://x/")
+
+
+@pytest.mark.parametrize("path", ["/echo?token=x", "/encoded?coding=gzip", "/chunks", "/none"])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("preload", [True, False])
+def test_an_answer_can_be_pickled_once_it_is_read(
+    subject: Module, echo: typing.Any, path: str, method: str, preload: bool
+) -> None:
+    with subject.PoolManager(timeout=10) as manager:
+        answer = manager.request(method, echo.url(path), preload_content=preload)
+        if not preload:
+            with pytest.raises(TypeError, match="still to be read"):
+                pickle.dumps(answer)
+            assert answer.data is not None
+        for again in (pickle.loads(pickle.dumps(answer)), copy.deepcopy(answer)):
+            for name in ("data", "headers", "status", "reason", "version", "url", "chunked"):
+                assert getattr(again, name) == getattr(answer, name), name
+            assert (again.read(), again.closed, again.tell()) == (b"", True, answer.tell())
+            assert list(again.stream()) == []
+            assert pickle.loads(pickle.dumps(again)).data == answer.data
+
+
+def test_a_copy_of_an_answer_shares_its_connection(subject: Module, echo: typing.Any) -> None:
+    with subject.PoolManager(timeout=10) as manager:
+        answer = manager.request("GET", echo.url("/echo", token="x"), preload_content=False)
+        again = copy.copy(answer)
+        assert again.connection is answer.connection is not None
+        assert again.read() == b"x"
 
 
 def test_json(response_module: Module) -> None:
