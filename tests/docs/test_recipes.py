@@ -106,23 +106,28 @@ SCRIPT = "import urllib3\nprint(urllib3.__name__)\n"
 
 @pytest.mark.parametrize("block", CONSOLE, ids=lambda block: block.name)
 def test_console_recipe(block: Block, addresses: dict[str, str], echo: Any, tmp_path: Path) -> None:
-    """`script.py` is the page's own or prints the name of what it imports as urllib3."""
+    """`script.py` is the page's own or prints the name of what it imports as urllib3; `fetch`
+    finds a list of URLs and is quiet."""
     saved = [other for other in PYTHON if other.page == block.page and other.saved_as]
     (tmp_path / "script.py").write_text(SCRIPT)
     (tmp_path / "package").mkdir()
     (tmp_path / "package" / "module.py").write_text(SCRIPT)
+    (tmp_path / "urls.txt").write_text("\n".join(f"{addresses['URL']}&n={n}" for n in range(50)))
     for other in saved:
         (tmp_path / str(other.saved_as)).write_text(other.text)
     for words, expected in block.commands:
         assert words[:3] == ["python", "-m", "pool"]
         printed = run([sys.executable, *words[1:]], tmp_path, environment(addresses, echo))
-        assert printed == (expected or ["pool"])
+        assert printed == (expected or (["pool"] if words[3] == "run" else []))
+    if block.page == "bulk.md":  # its second command found nothing to do
+        assert len((tmp_path / "log.jsonl").read_text().splitlines()) == 50
+        assert len(list((tmp_path / "pages").iterdir())) == 50
 
 
 def test_every_page_has_recipes() -> None:
     for page in PAGES:
         assert blocks(page, "python"), page
-        assert blocks(page, "console") or page == "bulk.md", page
+        assert blocks(page, "console"), page
 
 
 def test_every_page_is_listed_in_the_readme() -> None:
