@@ -1,7 +1,8 @@
 # Layer 5: what Wire and BodyReader borrow from Python for the length of a call: the socket,
-# pinned; http.client's limits; the details that an exception shows.  Owns the one binding of
-# http.client's namespace.  Calls errors and answer.
+# pinned, and its methods where it is TLS; http.client's limits; the details that an exception
+# shows.  Owns Window, and the one binding of http.client's namespace.  Calls errors and answer.
 
+from cpython.buffer cimport PyBuffer_FillInfo
 from cpython.object cimport PyObject
 
 cdef extern from "Python.h":
@@ -12,6 +13,7 @@ cdef extern from "Python.h":
 cdef enum:
     FIRST_READ = 1048576    # bytes allocated at most before anything of a body has arrived
 
+cdef object tls_class = None        # ssl.SSLSocket
 cdef dict http_client_names = None  # http.client's namespace, for _MAXLINE and _MAXHEADERS
 cdef object default_max_headers = None
 cdef object default_max_line = None
@@ -38,6 +40,75 @@ cdef int unpin(object sock) except -1:
     if sock._closed:
         sock.close()
     return 0
+
+
+@cython.final
+cdef class Window:
+    """Memory of the core as Python sees it, for the length of one call."""
+
+    cdef const char *data
+    cdef Py_ssize_t size
+    cdef bint is_const
+
+    def __getbuffer__(self, Py_buffer *view, int flags):
+        PyBuffer_FillInfo(view, self, <void *> self.data, self.size, self.is_const, flags)
+
+
+cdef object tls_of(object sock):
+    """What does the work for a TLS socket of the standard library, whose methods only pass
+    everything on to it (the guard has seen to that); None for any other object."""
+    global tls_class
+    if tls_class is None:
+        import ssl
+
+        tls_class = ssl.SSLSocket
+    return sock._sslobj if type(sock) is tls_class else None
+
+
+cdef Py_ssize_t move(object sock, Window window, const Transport *t, bint sending) except -1:
+    """Send or fill t.want with the methods of an object transport; bytes done."""
+    cdef object tls = tls_of(sock)
+    window.data = t.want
+    window.size = t.want_size
+    window.is_const = sending
+    try:
+        if tls is None:
+            with memoryview(window) as view:
+                return move_by_methods(sock, view, t, sending)
+        if sending:
+            return tls.write(window)
+        try:
+            return tls.read(t.want_size, window)
+        except OSError as e:
+            if sock.suppress_ragged_eofs and is_ragged_eof(e):
+                return 0
+            raise
+    finally:
+        window.data = NULL
+        window.size = 0
+
+
+cdef Py_ssize_t move_by_methods(object sock, object view, const Transport *t,
+                                bint sending) except -1:
+    if not sending:
+        return sock.recv_into(view)
+    if t.suspends:
+        return sock.send(view)
+    sock.sendall(view)
+    return t.want_size
+
+
+cdef bint is_ragged_eof(object error):
+    """The peer closed without close_notify."""
+    import ssl
+
+    return isinstance(error, ssl.SSLError) and error.args[0] == ssl.SSL_ERROR_EOF
+
+
+cdef object pending_of(object sock):
+    """Bytes that have been received and decrypted already."""
+    tls = tls_of(sock)
+    return sock.pending() if tls is None else tls.pending()
 
 
 cdef int bind_http_client() except -1:

@@ -1,19 +1,52 @@
-# Layer 5: what a bulk run is made of.  Owns Result (a request and what came of it), Shelf (the
-# connections of one pool that the run holds), Lane (one of them) and Origin (what is sent
-# to one scheme, host and port).  run.pxi moves them; pool._bulk has the policy.
-# Calls nothing but scan.h.
+# Layer 5: what a bulk run is made of.  Owns RequestFields (the data of pool.Request), Result (a
+# request and what came of it), Shelf (the connections of one pool that the run holds), Lane
+# (one of them) and Origin (what is sent to one scheme, host and port).  run.pxi moves them;
+# pool._bulk has the policy.  Calls scan.h, flatten, and transact for fp_new().
 #
 # All of it belongs to the thread that iterates; nothing here is shared.
 
 from collections import deque as py_deque
 
-cdef object make_request = None     # pool.Request from what the input gave
+cdef object request_class = None    # pool.Request
+cdef object no_timeout = None       # what Request.timeout is when none was given
 
 
-def bind_bulk(request):
-    """Tell the core how `Result.request` makes the object of `src/pool`."""
-    global make_request
-    make_request = request
+def bind_bulk(request not None, default_timeout):
+    """Tell the core what `Result.request` is, and its `timeout` when the input gave a URL."""
+    global request_class, no_timeout
+    request_class = request
+    no_timeout = default_timeout
+
+
+cdef class RequestFields:
+    """The data of `pool.Request`; here so that the run reads, and makes, one without a call."""
+
+    cdef public object method
+    cdef public object url
+    cdef public object headers
+    cdef public object body
+    cdef public object fields
+    cdef public object json
+    cdef public object timeout
+    cdef public object retries
+    cdef public object redirect
+    cdef public object meta
+
+    cdef bint is_bare(self) noexcept:
+        """Nothing of its own but method, headers and meta."""
+        return (
+            self.body is None and self.fields is None and self.json is None
+            and self.timeout is no_timeout and self.retries is None and self.redirect is None
+        )
+
+
+cdef object plain_get(str url):
+    """The Request for a URL of the input."""
+    cdef RequestFields made = fp_new(request_class, NOTHING)
+    made.method = "GET"
+    made.url = url
+    made.timeout = no_timeout
+    return made
 
 
 def result_of(request, response, error):
@@ -62,7 +95,7 @@ cdef class Result:
     def request(self):
         """What was asked for."""
         if type(self._item) is str:
-            self._item = make_request("GET", self._item)
+            self._item = plain_get(self._item)
         return self._item
 
     @property

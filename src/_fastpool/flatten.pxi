@@ -1,6 +1,9 @@
-# Layer 5: from a Python header mapping to spans, and who frames a body.  Owns nothing; borrows
-# the memory of str and bytes objects for the length of one call.  Rules of
-# http.client.putheader: str values are ISO-8859-1, names are ASCII, int values decimal.
+# Layer 5: from a Python header mapping to spans, and who frames a body.  Owns FieldBlock, the
+# lines of fields that were sent before; borrows the memory of str and bytes objects for the
+# length of one call.  Rules of http.client.putheader: str values are ISO-8859-1, names are
+# ASCII, int values decimal.
+
+from cpython.dict cimport PyDict_Next, PyDict_Size
 
 cdef enum:
     FRAME_BY_CALLER = -1    # prepare(length=): add no framing field
@@ -56,6 +59,48 @@ cdef int write_fields(Exchange *x, Buffer *into, object headers) except -1:
         for name, value in headers.items():
             seen |= write_field(x, into, name, value)
     return seen
+
+
+@cython.final
+cdef class FieldBlock:
+    """The field lines of a dict of str; they hold for any dict of the very same objects."""
+
+    cdef list parts                 # name, value, name, value, ...; exact str, owned
+    cdef bytes lines
+    cdef int seen                   # their SEEN_* bits
+
+    cdef bint is_of(self, dict headers) noexcept:
+        cdef PyObject *name
+        cdef PyObject *value
+        cdef Py_ssize_t at = 0
+        cdef Py_ssize_t i = 0
+        with cython.critical_section(headers):
+            if 2 * PyDict_Size(headers) != len(self.parts):
+                return False
+            while PyDict_Next(headers, &at, &name, &value):
+                if (name != <PyObject *> self.parts[i]
+                        or value != <PyObject *> self.parts[i + 1]):
+                    return False
+                i += 2
+        return True
+
+
+cdef FieldBlock block_of(dict headers, const Buffer *lines, int seen):
+    """Of what write_fields() made of `headers`; None where more than str came into it."""
+    cdef FieldBlock block
+    cdef list parts = []
+    if seen & (SEEN_CONTENT_LENGTH | SEEN_TRANSFER_ENCODING):
+        return None             # they say something of the body: looked at every time
+    for name, value in headers.items():
+        if not PyUnicode_CheckExact(name) or not PyUnicode_CheckExact(value):
+            return None
+        parts.append(name)
+        parts.append(value)
+    block = FieldBlock.__new__(FieldBlock)
+    block.parts = parts
+    block.lines = PyBytes_FromStringAndSize(lines.data, lines.end)
+    block.seen = seen
+    return block
 
 
 cdef int write_field(Exchange *x, Buffer *into, object name, object value) except -1:
@@ -119,3 +164,21 @@ cdef bint wants_chunks(int seen, Py_ssize_t length):
     if length == FRAME_FORCE_CHUNKS:
         return True
     return length == FRAME_AS_CHUNKS and not seen & SEEN_CONTENT_LENGTH
+
+
+cdef int write_defaults(Buffer *out, int seen, bytes host, Py_ssize_t length, bytes agent):
+    """The fields that go before the caller's, in http.client's order."""
+    cdef int status = ST_OK
+    if not seen & SEEN_HOST:
+        status = req_field(out, text_literal(b"Host", 4), text_bytes(host))
+    if status == ST_OK and not seen & SEEN_ACCEPT_ENCODING:
+        status = buf_put(out, b"Accept-Encoding: identity\r\n", 27)
+    if status == ST_OK and seen & SEEN_ADD_CODING:
+        status = buf_put(out, b"Transfer-Encoding: chunked\r\n", 28)
+    elif status == ST_OK and length >= 0 and not seen & (
+        SEEN_CONTENT_LENGTH | SEEN_TRANSFER_ENCODING
+    ):
+        status = req_length(out, length)
+    if status == ST_OK and not seen & SEEN_USER_AGENT:
+        status = req_field(out, text_literal(b"User-Agent", 10), text_bytes(agent))
+    return status

@@ -33,7 +33,7 @@ cdef extern from *:
 cdef extern from "Python.h":
     PyObject *PyFunction_GET_CODE(object function)
 
-from cpython.dict cimport PyDict_Contains, PyDict_Size
+from cpython.dict cimport PyDict_Contains
 
 
 @cython.final

@@ -13,7 +13,6 @@ from libc.string cimport memcmp
 cdef enum:
     BURST = 64                      # requests started between two looks at the multiplexer
     SLOW_PULL_NS = 5000000          # a burst ends when the input has taken so long
-    STALE_NS = 20000000             # results are handed out so long before the next look
 
 cdef object NO_BODY = frozenset({"GET", "HEAD", "DELETE", "TRACE", "OPTIONS", "CONNECT"})
 
@@ -35,9 +34,7 @@ cdef class Run(Schedule):
     cdef Multiplexer mux            # None: every request goes to the helpers
     cdef object manager             # its `headers` are those of requests that give none
     cdef object given_headers       # those of the run, or None
-    cdef object request_class
-    cdef object no_timeout          # what Request.timeout is when none was given
-    cdef object response_class
+    cdef FieldBlock block           # the fields that were sent last
     cdef object source              # iterator over the input
     cdef readonly dict origins      # "http://host:port" as it stands in URLs -> Origin
     cdef Origin last                # the one of the request before
@@ -50,7 +47,7 @@ cdef class Run(Schedule):
     cdef public bint debug          # exchanges are logged
     cdef bint exhausted             # the input has ended
     cdef bint paused                # the input said "nothing yet"
-    cdef bint lines_first           # the next request to start is of a line, if there is one
+    cdef uint32_t starts            # requests started, or taken from the input into a line
     cdef bint more                  # a burst ended before there was nothing left to start
     cdef uint32_t running           # inside next(); a second thread, or the input, is refused
     cdef uint32_t stopping          # close() was called meanwhile
@@ -58,15 +55,14 @@ cdef class Run(Schedule):
     cdef readonly bint closed
     cdef uint32_t generation
 
-    def __init__(self, engine, loop, manager, source, classes, limits):
-        """`classes`: Request, HTTPResponse, and "no timeout given"; `limits`: concurrency,
-        ahead, ordered, deadline (seconds or None), max_body (or None), headers (or None)."""
+    def __init__(self, engine, loop, manager, source, limits):
+        """`limits`: concurrency, ahead, ordered, deadline (seconds or None), max_body (or None),
+        headers (or None)."""
         self.engine = engine
         self.loop = loop
         self.mux = loop if isinstance(loop, Multiplexer) else None
         self.manager = manager
         self.source = source
-        self.request_class, self.response_class, self.no_timeout = classes
         self.concurrency, self.ahead, ordered, deadline, max_body, self.given_headers = limits
         self.deadline_ns = 0 if deadline is None else nanoseconds(deadline)
         self.most = -1 if max_body is None else max_body
@@ -85,6 +81,9 @@ cdef class Run(Schedule):
             return None
         self.enter()
         try:
+            # One look for all lanes, before each of them would be polled when it is used.
+            if self.in_flight and fp_now_ns() - self.looked > FRESH_NS:
+                self.turn(0)
             while True:
                 if fp_load_u32(&self.poked):
                     fp_store_u32(&self.poked, 0)
@@ -96,8 +95,6 @@ cdef class Run(Schedule):
                 if self.lenders:
                     self.engine.repay(self.lenders)
                 self.turn(0 if self.more else -1)
-            if r is not None and self.in_flight and fp_now_ns() - self.looked > STALE_NS:
-                self.turn(0)
             if r is not None and r._raw:
                 self.hand_out(r)
             # Else a KeyboardInterrupt came up in the first Python code to run after us: often
@@ -155,9 +152,12 @@ cdef class Run(Schedule):
                 self.more = True
                 return 0
             left -= 1
-            # In turns, so that an origin with a long line does not keep new ones out.
-            self.lines_first = not self.lines_first
-            r = self.next_in_line() if self.ring and (self.lines_first or self.is_full()) else None
+            # One in four is the input's, so that a long line does not keep new origins out, and
+            # that a short one comes to its end.
+            self.starts += 1
+            r = None
+            if self.waiting and (self.starts & 3 or self.is_full()):
+                r = self.next_in_line()
             if r is None:
                 if self.is_full():
                     return 0
@@ -198,10 +198,10 @@ cdef class Run(Schedule):
         cdef size_t size
         cdef Origin origin = self.last
         url = r._item
-        if type(url) is self.request_class:
-            if not self.is_bare(url):
+        if type(url) is request_class:
+            if not (<RequestFields> url).is_bare():
                 return False
-            url = url.url
+            url = (<RequestFields> url).url
         if type(url) is not str or not PyUnicode_IS_ASCII(url):
             return False
         text = text_of(url)
@@ -221,14 +221,6 @@ cdef class Run(Schedule):
         r._origin = origin
         r._target = (<str> url)[size:] if text.size > size else "/"
         return True
-
-    cdef bint is_bare(self, object request) except -1:
-        """Nothing of its own but method, headers and meta."""
-        return (
-            request.body is None and request.fields is None and request.json is None
-            and request.timeout is self.no_timeout and request.retries is None
-            and request.redirect is None
-        )
 
     cdef int launch(self, Result r) except -1:
         """Into flight: on an idle lane, or by way of the policy, which opens one."""
@@ -263,14 +255,16 @@ cdef class Run(Schedule):
         method = "GET"
         headers = None
         if type(item) is not str:
-            method = item.method
-            headers = item.headers
+            method = (<RequestFields> item).method
+            headers = (<RequestFields> item).headers
             if method not in NO_BODY:
                 length = 0
         if headers is None:
             headers = self.manager.headers if self.given_headers is None else self.given_headers
         try:
+            lane.wire.block = self.block    # one for all lanes
             lane.wire.serialise(method, r._target, headers, lane.host, length)
+            self.block = lane.wire.block
         except Exception as e:
             self.engine.failed(r, e, lane)
             return 0
@@ -315,8 +309,8 @@ cdef class Run(Schedule):
         elif r._trip is None and not head.defects and not looks_odd(head.status, origin.refused):
             item = r._item
             response = self.respond(
-                head, "GET" if type(item) is str else item.method, r._target, origin.retries,
-                lane.shelf.pool,
+                head, "GET" if type(item) is str else (<RequestFields> item).method, r._target,
+                origin.retries, lane.shelf.pool,
             )
             if self.debug:
                 self.engine.log(response)
@@ -329,7 +323,7 @@ cdef class Run(Schedule):
 
     cpdef object respond(self, ResponseHead head, str method, str url, retries, pool):
         """An HTTPResponse with its whole body, which is not decoded yet if it was encoded."""
-        response = self.response_class.__new__(self.response_class)
+        response = fp_new(Response, NOTHING)
         head.method = method
         head.url = url
         head.retries = retries
@@ -379,6 +373,7 @@ cdef class Run(Schedule):
         engine, self.engine = self.engine, None
         source, self.source = self.source, None
         self.ready.clear()
+        self.taken = 0
         self.ring.clear()
         if self.finished is not None:
             self.finished.clear()

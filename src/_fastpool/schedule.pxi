@@ -18,7 +18,8 @@ cdef class Schedule:
 
     cdef object engine
     cdef object ring                # deque of Origins that may start one of their line
-    cdef object ready               # deque of finished Results; in order of completion
+    cdef list ready                 # finished Results in order of completion
+    cdef Py_ssize_t taken           # of those, at the front: fetched already, None
     cdef dict finished              # by number, when results go out in order; else None
     cdef set lenders                # Shelves of blocking pools with idle lanes
     cdef dict parked                # Shelf -> None, those with idle lanes, oldest first
@@ -34,14 +35,14 @@ cdef class Schedule:
         self.parked = {}
         self.lenders = set()
         self.ring = py_deque()
-        self.ready = py_deque()
+        self.ready = []
 
     # -- room and lines --------------------------------------------------------------------
 
     cdef inline bint has_room(self):
         cdef Py_ssize_t held = self.in_flight
         if self.finished is None:
-            return held + len(self.ready) < self.concurrency
+            return held + len(self.ready) - self.taken < self.concurrency
         # The one that all others wait for may come back from a pause when they fill the room.
         return held + len(self.finished) < self.concurrency or held == 0
 
@@ -129,7 +130,14 @@ cdef class Schedule:
     cdef Result take(self):
         cdef Result r
         if self.finished is None:
-            r = self.ready.popleft() if self.ready else None
+            if self.taken == len(self.ready):
+                return None
+            r = self.ready[self.taken]
+            self.ready[self.taken] = None
+            self.taken += 1
+            if self.taken == len(self.ready) or self.taken > 1024:
+                del self.ready[:self.taken]
+                self.taken = 0
         else:
             r = self.finished.pop(self.delivered, None)
         if r is not None:

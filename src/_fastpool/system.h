@@ -67,11 +67,17 @@ static inline int64_t fp_now_ns(void) {
 /* MSG_DONTWAIT: a Python socket without timeout is blocking, and stays so. */
 static inline int64_t fp_send2(int fd, const char *a, size_t an, const char *b, size_t bn,
                                int *err) {
-    struct iovec part[2] = {{(void *)a, an}, {(void *)b, bn}};
-    struct msghdr m = {0};
-    if (an) { m.msg_iov = part; m.msg_iovlen = bn ? 2 : 1; }
-    else { m.msg_iov = part + 1; m.msg_iovlen = 1; }
-    int64_t n = sendmsg(fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+    int64_t n;
+    if (an && bn) {
+        struct iovec part[2] = {{(void *)a, an}, {(void *)b, bn}};
+        struct msghdr m = {0};
+        m.msg_iov = part;
+        m.msg_iovlen = 2;
+        n = sendmsg(fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+    } else {
+        n = an ? send(fd, a, an, MSG_NOSIGNAL | MSG_DONTWAIT)
+               : send(fd, b, bn, MSG_NOSIGNAL | MSG_DONTWAIT);
+    }
     if (n < 0) *err = errno;
     return n;
 }

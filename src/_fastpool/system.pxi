@@ -24,9 +24,6 @@ cdef extern from "system.h" nogil:
 
 cdef extern from "Python.h":
     int PyErr_CheckSignals() except -1
-    object PyMemoryView_FromMemory(char *mem, Py_ssize_t size, int flags)
-    int PyBUF_WRITE
-    int PyBUF_READ
     int PyBUF_SIMPLE
     int PyBUF_WRITABLE
     object PyUnicode_DecodeLatin1(const char *s, Py_ssize_t size, const char *errors)

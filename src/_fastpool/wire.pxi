@@ -19,6 +19,9 @@ cdef class Wire:
     cdef uint32_t serial            # counts exchanges, so that an old reader reads nothing
     cdef Py_ssize_t unhooked        # attributes of its connection when the guard found no hook
     cdef uint8_t failed_in          # Phase in which the last exchange failed
+    cdef FieldBlock block           # fields that were sent before, and may be again
+    cdef uint32_t misses            # requests since then that had others
+    cdef Window window              # for TLS; None before its first use
     cdef Py_buffer view             # the request body's memory, held while it is sent
     cdef bint has_view
     cdef bytes user_agent
@@ -122,24 +125,32 @@ cdef class Wire:
         # written into the receive buffer, which is free until the request is out.
         cdef Buffer *out = &self.x.out
         cdef Buffer *scratch = &self.x.inp
+        cdef Text fields
         cdef int status
         cdef int seen
-        if buf_reserve(scratch, BUFFER_SIZE) != ST_OK or buf_reserve(out, 512) != ST_OK:
+        if buf_reserve(out, 512) != ST_OK:
             raise MemoryError
-        seen = write_fields(&self.x, scratch, headers)
+        if self.block is not None and type(headers) is dict and self.block.is_of(headers):
+            self.misses = 0
+            seen = self.block.seen
+            fields = text_bytes(self.block.lines)
+        else:
+            seen = self.write_given(headers)
+            fields = text_literal(scratch.data, scratch.end)
         if wants_chunks(seen, length):
             seen |= SEEN_TRANSFER_ENCODING
             seen |= SEEN_ADD_CODING
         if seen & SEEN_TRANSFER_ENCODING and seen & SEEN_CONTENT_LENGTH:
             req_drop_length(scratch)
+            fields.size = scratch.end
             self.x.declared = -1
         status = req_line(out, text_of(method), text_of(target))
         if status != ST_OK:
             buf_clear(scratch)
             check(status, &self.x, method if status == ST_BAD_METHOD else target)
-        status = self.write_defaults(seen, host, length)
+        status = write_defaults(out, seen, host, length, self.user_agent)
         if status == ST_OK:
-            status = buf_put(out, scratch.data, scratch.end)
+            status = buf_put(out, fields.data, fields.size)
         if status == ST_OK:
             status = buf_put(out, b"\r\n", 2)
         buf_clear(scratch)
@@ -149,23 +160,18 @@ cdef class Wire:
             self.x.close_after = 1
         return seen
 
-    cdef int write_defaults(self, int seen, bytes host, Py_ssize_t length):
-        """The fields that go before the caller's, in http.client's order."""
-        cdef Buffer *out = &self.x.out
-        cdef int status = ST_OK
-        if not seen & SEEN_HOST:
-            status = req_field(out, text_literal(b"Host", 4), text_bytes(host))
-        if status == ST_OK and not seen & SEEN_ACCEPT_ENCODING:
-            status = buf_put(out, b"Accept-Encoding: identity\r\n", 27)
-        if status == ST_OK and seen & SEEN_ADD_CODING:
-            status = buf_put(out, b"Transfer-Encoding: chunked\r\n", 28)
-        elif status == ST_OK and length >= 0 and not seen & (
-            SEEN_CONTENT_LENGTH | SEEN_TRANSFER_ENCODING
-        ):
-            status = req_length(out, length)
-        if status == ST_OK and not seen & SEEN_USER_AGENT:
-            status = req_field(out, text_literal(b"User-Agent", 10), text_bytes(self.user_agent))
-        return status
+    cdef int write_given(self, object headers) except -1:
+        """The caller's fields into the receive buffer, remembered if they may come again."""
+        cdef Buffer *scratch = &self.x.inp
+        cdef int seen
+        if buf_reserve(scratch, BUFFER_SIZE) != ST_OK:
+            raise MemoryError
+        seen = write_fields(&self.x, scratch, headers)
+        # Ever more rarely where each request has fields of its own.
+        if type(headers) is dict and self.misses & (self.misses + 1) == 0:
+            self.block = block_of(headers, scratch, seen)
+        self.misses += 1
+        return seen
 
     def defer_redirect_body(self):
         """Do not preload the body of a redirect unless it has arrived with the head."""
@@ -335,34 +341,25 @@ cdef class Wire:
 
     cdef int transfer(self, object sock, int want) except -1:
         """Move the bytes that the core wants with the Python socket's methods."""
-        view = PyMemoryView_FromMemory(
-            <char *> self.t.want, self.t.want_size,
-            PyBUF_READ if want == ST_WANT_WRITE else PyBUF_WRITE,
-        )
+        cdef bint sending = want == ST_WANT_WRITE
+        if not sending and self.x.phase == PHASE_BODY and self.x.body.framing == FRAME_CLOSE:
+            # Only the end of the connection ends this body: over TLS that is an end
+            # without close_notify (RFC 9112 9.8), which ssl hides by default.
+            sock.suppress_ragged_eofs = False
+        if self.window is None:
+            self.window = Window.__new__(Window)
         try:
-            if want == ST_WANT_READ:
-                if self.x.phase == PHASE_BODY and self.x.body.framing == FRAME_CLOSE:
-                    # Only the end of the connection ends this body: over TLS that is an end
-                    # without close_notify (RFC 9112 9.8), which ssl hides by default.
-                    sock.suppress_ragged_eofs = False
-                self.t.answer = sock.recv_into(view)
-            else:
-                try:
-                    if self.t.suspends:
-                        self.t.answer = sock.send(view)
-                    else:
-                        sock.sendall(view)
-                        self.t.answer = self.t.want_size
-                except (BrokenPipeError, ConnectionResetError):
-                    self.t.answer = -1
-        finally:
-            view.release()
+            self.t.answer = move(sock, self.window, &self.t, sending)
+        except (BrokenPipeError, ConnectionResetError):
+            if not sending:
+                raise
+            self.t.answer = -1
         self.t.answered = 1
         return 0
 
     cdef int finish(self, object sock) except -1:
         """The body is complete: give memory back, and note what came behind it."""
-        if buf_size(&self.x.inp) or (self.t.fd < 0 and sock.pending()):
+        if buf_size(&self.x.inp) or (self.t.fd < 0 and pending_of(sock)):
             self.x.tainted = 1
         if self.x.head.status != 101:
             buf_free(&self.x.inp)

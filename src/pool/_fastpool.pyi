@@ -301,8 +301,22 @@ class BodyReader:
     def take_surplus(self) -> bytes:
         """Bytes behind a 101 head, given out once."""
 
-def bind_bulk(request: Callable[[str, str], Request]) -> None:
-    """How `Result.request` makes its object when the input gave a URL."""
+def bind_bulk(request: type[Request], default_timeout: typing.Any) -> None:
+    """What `Result.request` is, and its `timeout` when the input gave a URL."""
+
+class RequestFields:
+    """The data of `pool.Request`."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] | None
+    body: typing.Any
+    fields: typing.Any
+    json: typing.Any
+    timeout: typing.Any
+    retries: typing.Any
+    redirect: bool | None
+    meta: typing.Any
 
 def plain_url(url: str) -> int:
     """Length of the origin of an absolute URL that parsing would leave as it is; else 0."""
@@ -380,7 +394,6 @@ class Run:
         mux: typing.Any,
         manager: typing.Any,
         source: Iterator[typing.Any],
-        classes: tuple[typing.Any, ...],
         limits: tuple[typing.Any, ...],
     ) -> None: ...
     def begin(self, r: Result, lane: Lane) -> None: ...

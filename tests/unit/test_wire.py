@@ -214,6 +214,54 @@ def test_body_in_pieces(pair, timeout):
     assert wire.reusable
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"X-One": "3"},
+        {"X-Three": "3"},
+        {"User-Agent": "mine"},
+        {"Connection": "close"},
+        {"Content-Length": "0"},
+        {"Accept-Encoding": SKIP_HEADER},
+        {"X-One": None},
+    ],
+)
+def test_fields_that_were_sent_before_are_looked_at_again(pair, change):
+    wire, ours, theirs = _fastpool.Wire(b"ua"), *pair
+    fields = {"X-One": "1", "X-Two": "2"}
+    expected = dict(fields)
+
+    def sent() -> bytes:
+        wire.prepare("GET", "/", fields, b"h", _fastpool.BY_CALLER)
+        theirs.sendall(REPLY)
+        wire.exchange(ours, True, 5, 5, None, True)
+        return theirs.recv(65536)
+
+    def fresh() -> bytes:
+        other = _fastpool.Wire(b"ua")
+        other.prepare("GET", "/", expected, b"h", _fastpool.BY_CALLER)
+        other_ours, other_theirs = socket.socketpair()
+        with other_ours, other_theirs:
+            other_theirs.sendall(REPLY)
+            other.exchange(other_ours, True, 5, 5, None, True)
+            return other_theirs.recv(65536)
+
+    assert sent() == sent() == fresh()
+    for name, value in change.items():
+        for which in (fields, expected):
+            which.pop(name, None) if value is None else which.update({name: value})
+    assert sent() == fresh()
+
+
+def test_each_request_of_one_wire_sends_its_own_fields(pair):
+    wire, ours, theirs = _fastpool.Wire(b"ua"), *pair
+    for number in range(40):
+        wire.prepare("GET", "/", {"X-Token": f"t{number // 2}"}, b"h", _fastpool.BY_CALLER)
+        theirs.sendall(REPLY)
+        wire.exchange(ours, True, 5, 5, None, True)
+        assert f"X-Token: t{number // 2}\r\n".encode() in theirs.recv(65536)
+
+
 def test_surplus_bytes_forbid_reuse(pair):
     ours, theirs = pair
     theirs.sendall(REPLY + b"x")

@@ -10,7 +10,6 @@ from __future__ import annotations
 import typing
 
 from .._fastpool import Result, Results, Run, bind_bulk
-from ..response import HTTPResponse
 from .engine import Engine, Options
 from .hooks import is_stock_manager
 from .request import Request
@@ -36,7 +35,7 @@ _DEFAULTS = frozenset(
 _LEAST_AHEAD = 4096
 _AHEAD_PER_REQUEST = 16
 
-bind_bulk(Request)
+bind_bulk(Request, Request.NO_TIMEOUT)
 
 
 def start(
@@ -57,10 +56,9 @@ def start(
     concurrency, deadline, most = options.concurrency, options.deadline, options.max_body
     ahead = max(_LEAST_AHEAD, _AHEAD_PER_REQUEST * concurrency)
     limits = (concurrency, ahead, ordered, deadline, most, options.defaults.get("headers"))
-    classes = (Request, HTTPResponse, Request.NO_TIMEOUT)
     source = iter(requests)
     engine = Engine(manager, options)
-    engine.run = Run(engine, engine.loop, manager, source, classes, limits)
+    engine.run = Run(engine, engine.loop, manager, source, limits)
     return Results(engine.run, on_error == "raise")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typing
 
+from .._fastpool import RequestFields
 from ..util.timeout import _DEFAULT_TIMEOUT, _TYPE_TIMEOUT
 
 if typing.TYPE_CHECKING:
@@ -12,17 +13,14 @@ if typing.TYPE_CHECKING:
     from ..util.retry import Retry
 
 
-class Request:
+class Request(RequestFields):
     """One request for `PoolManager.imap_unordered`, with the parameters of `request()`.
 
     What is not given is the run's: `timeout` (seconds or `Timeout`), `retries`, `redirect`,
     `headers`.  `meta` is anything of yours; it comes back in `Result.request`.
     """
 
-    __slots__ = (
-        "body", "fields", "headers", "json", "meta", "method", "redirect", "retries", "timeout",
-        "url",
-    )  # fmt: skip
+    __slots__ = ()
 
     #: `timeout` of a request that was given none; None would be "no limit".
     NO_TIMEOUT: typing.ClassVar[_TYPE_TIMEOUT] = _DEFAULT_TIMEOUT
