@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import signal
 import sys
 import threading
@@ -155,6 +156,8 @@ class Fetch:
         self.log = Log(args.jsonl) if args.jsonl not in (None, "-") else None
         path = args.input if args.input or args.urls else "-"
         self.input = Input(args.urls, path)
+        if path == "-" and os.isatty(0) and not args.quiet:
+            print("fetch: URLs are read from the terminal", file=sys.stderr)
         self.status: Status | None = None
 
     def requests(self) -> Iterator[Any]:
@@ -174,7 +177,7 @@ class Fetch:
             else:
                 tally.taken += 1
                 if len(url) > LONGEST_LINE:
-                    with self.interrupt.held():
+                    with self.interrupt:
                         self.finish(Entry(url[:80], error="LocationParseError", message=TOO_LONG))
                 else:
                     full = url if "://" in url else f"http://{url}"
@@ -190,7 +193,8 @@ class Fetch:
         """Fetch all; OSError when results cannot be written or the input cannot be read."""
         args = self.args
         with contextlib.ExitStack() as stack:
-            stack.enter_context(self.interrupt)
+            self.interrupt.install()
+            stack.callback(self.interrupt.restore)
             stack.callback(self.input.close)
             manager = stack.enter_context(new_manager(args))
             results = stack.enter_context(
@@ -204,7 +208,7 @@ class Fetch:
                 self.status = Status(self.tally, sys.stderr, results, self.input)
                 stack.callback(self.status.close)
             for result in results:
-                with self.interrupt.held():
+                with self.interrupt:
                     self.finish(self.store(result))
 
     def store(self, result: Result) -> Entry:
@@ -254,34 +258,33 @@ def printable(text: str) -> str:
 
 
 class Interrupt:
-    """Ctrl-C, which is to come before or after a result is noted, not in the midst of it."""
+    """Ctrl-C, which is to come before or after a result is noted: held back in a `with` block."""
 
     def __init__(self) -> None:
-        self.requested = False
+        self._requested = False
         self._held = False
         self._before: Any = None
 
-    def __enter__(self) -> None:
+    def install(self) -> None:
         if threading.current_thread() is threading.main_thread():
             self._before = signal.signal(signal.SIGINT, self._act)
 
-    def __exit__(self, *exc_info: object) -> None:
+    def restore(self) -> None:
         if self._before is not None:
             signal.signal(signal.SIGINT, self._before)
 
-    def _act(self, number: int, frame: object) -> None:
-        self.requested = True
-        if not self._held:
+    def __enter__(self) -> None:
+        self._held = True
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._held = False
+        # Also what came up where an exception is lost: in the finaliser of a response.
+        if self._requested:
             raise KeyboardInterrupt
 
-    @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
-        self._held = True
-        try:
-            yield
-        finally:
-            self._held = False
-        if self.requested:
+    def _act(self, number: int, frame: object) -> None:
+        self._requested = True
+        if not self._held:
             raise KeyboardInterrupt
 
 

@@ -13,7 +13,7 @@ import os
 import re
 import stat
 import urllib.parse
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 SLUG_CHARACTERS = 60
 EXTENSION = re.compile(r"\.[A-Za-z0-9]{1,8}\Z")
@@ -33,7 +33,7 @@ class Entry:
     message: str | None = None
 
     def json(self) -> str:
-        return json.dumps(asdict(self))
+        return json.dumps(vars(self))
 
 
 def file_name(url: str) -> str:

@@ -11,7 +11,6 @@ import contextlib
 import os
 import queue
 import stat
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -46,7 +45,7 @@ class Input:
 
     def _open(self, path: str) -> None:
         # Not sys.stdin: a thread in the midst of reading it would hold its lock at exit.
-        fd = os.dup(sys.stdin.fileno()) if path == "-" else os.open(path, os.O_RDONLY | BINARY)
+        fd = os.dup(0) if path == "-" else os.open(path, os.O_RDONLY | BINARY)
         status = os.fstat(fd)
         known = self._size is not None and stat.S_ISREG(status.st_mode)
         self._size = (self._size or 0) + status.st_size if known else None
