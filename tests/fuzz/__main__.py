@@ -18,6 +18,7 @@ import hashlib
 import json
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -46,13 +47,15 @@ class Run:
     edges: int
     features: int
     inputs: int
+    cpu_seconds: int
 
     @classmethod
-    def of(cls, status: int, log: str) -> Run:
+    def of(cls, status: int, log: str, cpu_seconds: float) -> Run:
         ends = re.findall(r"cov: (\d+) ft: (\d+) corp: (\d+)/", log)
         done = re.findall(r"number_of_executed_units: (\d+)", log)
         edges, features, inputs = map(int, ends[-1]) if ends else (0, 0, 0)
-        return cls(status, int(done[-1]) if done else 0, edges, features, inputs)
+        executions = int(done[-1]) if done else 0
+        return cls(status, executions, edges, features, inputs, round(cpu_seconds))
 
 
 def build(force: bool, core: Path = CORE, folder: Path = BUILD) -> None:
@@ -86,8 +89,15 @@ def command_of(target: str) -> list[str]:
     return [sys.executable, "-m", f"tests.fuzz.{target}"]
 
 
+def cpu_of_children() -> float:
+    """Seconds of CPU time, user and system, of the programs that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def libfuzzer(target: str, *arguments: object) -> Run:
     environment = dict(os.environ, FASTPOOL_FUZZ_TARGET=target)
+    before = cpu_of_children()
     done = subprocess.run(
         [*command_of(target), *map(str, arguments)],
         cwd=ROOT,
@@ -97,7 +107,7 @@ def libfuzzer(target: str, *arguments: object) -> Run:
         text=True,
         errors="replace",
     )
-    run = Run.of(done.returncode, done.stdout)
+    run = Run.of(done.returncode, done.stdout, cpu_of_children() - before)
     if run.status:
         print(done.stdout[-6000:])
     return run
@@ -181,6 +191,8 @@ def record(target: str, seconds: int, run: Run) -> None:
     sums = json.loads(path.read_text()) if path.exists() else {}
     entry = sums.setdefault(target, {"seconds": 0, "executions": 0})
     entry["seconds"] += seconds
+    # A fuzzer that shares its CPU gets less than the time that passes.
+    entry["cpu_seconds"] = entry.get("cpu_seconds", 0) + run.cpu_seconds
     entry["executions"] += run.executions
     entry.update(edges=run.edges, features=run.features, inputs=run.inputs)
     path.write_text(json.dumps(sums, indent=2, sort_keys=True) + "\n")
