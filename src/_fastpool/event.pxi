@@ -41,6 +41,7 @@ cdef extern from "event.h" nogil:
 
 cdef int ev_open(EventSet *s, int kind) noexcept nogil:
     """An empty set of that kind, and its bell, which is reported with tag 0."""
+    cdef int err
     memset(s, 0, sizeof(EventSet))
     if fp_wake_open(s.wake, &s.err) < 0:
         return ST_OS_ERROR
@@ -56,7 +57,9 @@ cdef int ev_open(EventSet *s, int kind) noexcept nogil:
         return ST_OS_ERROR
     s.kind = kind
     if ev_arm(s, s.wake[0], 0, FP_EDGE, False) != ST_OK:
+        err = s.err
         ev_close(s, False)
+        s.err = err
         return ST_OS_ERROR
     ev_want(s, s.wake[0], 0, FP_READ)
     return ST_OK
