@@ -274,10 +274,14 @@ cdef class Run(Schedule):
     cdef int fly(self, Result r, Lane lane, int64_t send_ns, int64_t read_ns, body) except -1:
         r._channel = lane
         r._origin.requests += 1
-        self.mux.launch(
-            r, lane.wire, lane.sock, lane.direct, send_ns, read_ns, r.until if r.until else -1,
-            body, self.most_on_wire,
-        )
+        try:
+            self.mux.launch(
+                r, lane.wire, lane.sock, lane.direct, send_ns, read_ns,
+                r.until if r.until else -1, body, self.most_on_wire,
+            )
+        except Exception as e:
+            r._channel = None
+            self.engine.failed(r, e, lane)
         return 0
 
     def transmit(self, Result r, Lane lane, send_timeout, read_timeout, body):
@@ -367,6 +371,7 @@ cdef class Run(Schedule):
             fp_store_u32(&self.running, 0)
 
     cdef int end(self) except -1:
+        cdef Origin origin
         if self.closed:
             return 0
         self.closed = True
@@ -378,6 +383,11 @@ cdef class Run(Schedule):
         if self.finished is not None:
             self.finished.clear()
         engine.close(self.origins)
+        # No cycle may outlive us: requests in line know their origin, which knows the pool.
+        for origin in self.origins.values():
+            origin.waiting.clear()
+            if origin.shelf is not None:
+                origin.shelf.starving.clear()
         self.origins = {}
         self.parked = {}
         self.last = None

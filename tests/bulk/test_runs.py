@@ -13,6 +13,7 @@ import socket
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -348,6 +349,22 @@ def test_interrupt_while_answers_come(
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.signal(signal.SIGPROF, stock)
     assert came >= 16
+
+
+def test_what_a_closed_run_held_needs_no_collector(scripted: Any) -> None:
+    _, urls = stalled(scripted, 5)
+    gc.collect()
+    gc.disable()
+    try:
+        with no_new_sockets(), PoolManager(maxsize=1, block=True) as manager:
+            results = manager.imap_unordered(urls)
+            threading.Timer(0.1, results.close).start()
+            assert list(results) == []  # one request was in flight, the others stood in line
+            kept = weakref.ref(manager.connection_from_url(urls[0]))
+            del results
+        assert kept() is None
+    finally:
+        gc.enable()
 
 
 def test_close_from_another_thread(scripted: Any, manager: PoolManager) -> None:
