@@ -147,11 +147,14 @@ def make_certificates(directory: Path) -> str:
         return "no certificates: the program openssl is not installed"
     directory.joinpath("names").write_text(
         "subjectAltName = IP:127.0.0.1, DNS:localhost\nbasicConstraints = CA:FALSE\n"
+        "subjectKeyIdentifier = hash\nauthorityKeyIdentifier = keyid\n"
     )
+    # Without it the strict checks of Python 3.13 refuse the authority.
+    usage = "keyUsage = critical, keyCertSign"
     new_key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     for arguments in (
         ["req", "-x509", *new_key, "-days", "2", "-subj", "/CN=benchmark authority",
-         "-keyout", "ca.key", "-out", "ca.pem"],
+         "-addext", usage, "-keyout", "ca.key", "-out", "ca.pem"],
         ["req", *new_key, "-subj", "/CN=localhost", "-keyout", "server.key", "-out", "request"],
         ["x509", "-req", "-in", "request", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
          "-days", "2", "-extfile", "names", "-out", "server.pem"],

@@ -89,6 +89,12 @@ def _phase(manager: Any, url: str, requests: int, threads: int, result: Result) 
     result.errors += [error for worker in workers for error in worker.errors][:5]
 
 
+def _not_kept(pool: Any) -> int:
+    """Descriptors other than those of idle connections, which come and go."""
+    kept = [conn for conn in pool.pool.queue if conn is not None and conn.sock is not None]
+    return counters.open_descriptors() - len(kept)
+
+
 def measure(
     module: ModuleType,
     server: nginx.Nginx,
@@ -106,13 +112,12 @@ def measure(
     with module.PoolManager(maxsize=threads, block=True, timeout=20, **options) as manager:
         _phase(manager, url, first, threads, result)
         gc.collect()
-        descriptors, memory = counters.open_descriptors(), counters.memory("VmRSS")
+        pool = manager.connection_from_url(url)
+        descriptors, memory = _not_kept(pool), counters.memory("VmRSS")
         _phase(manager, url, requests - first, threads, result)
         gc.collect()
-        # A server that ends connections may have left fewer open than before; never more.
-        result.descriptors_grown = counters.open_descriptors() - descriptors
+        result.descriptors_grown = _not_kept(pool) - descriptors
         result.memory_grown = counters.memory("VmRSS") - memory
-        pool = manager.connection_from_url(url)
         result.slots_missing = threads - pool.pool.qsize()
     result.seconds = time.monotonic() - started
     result.connections = server.accepted() - accepted - 1  # less the one of accepted() itself

@@ -28,15 +28,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     seen: collections.Counter[str]
+    lock = threading.Lock()
 
     def log_message(self, format: str, *args: object) -> None:
         pass
 
     def do_GET(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.seen[f"{self.command} {self.path}"] += 1
-        self.seen["tokens"] += self.headers.get("X-Token") == "abc"
-        self.seen["body bytes"] += len(body)
+        with self.lock:  # without a GIL `+=` loses counts
+            self.seen[f"{self.command} {self.path}"] += 1
+            self.seen["tokens"] += self.headers.get("X-Token") == "abc"
+            self.seen["body bytes"] += len(body)
         if self.path == "/slow":
             time.sleep(0.2)
         if self.path == "/cut":
