@@ -249,6 +249,8 @@ cdef object answer_detail(int status, const Exchange *x, const char *data, size_
 
 cdef void limits_set(Limits *bounds, object limits):
     """From a pool.Limits, or the defaults."""
+    bounds.drain_bytes = 65536 if limits is None else limits.drain_bytes
+    bounds.drain_ns = 500000000 if limits is None else <int64_t> (limits.drain_seconds * 1e9)
     bounds.header_lines = 100 if limits is None else limits.max_header_lines
     bounds.line = 65536 if limits is None else limits.max_line
     bounds.section = 262144 if limits is None else limits.max_header_section

@@ -1,7 +1,7 @@
 # Layer 5: what a bulk run is made of.  Owns RequestFields (the data of pool.Request), Result (a
 # request and what came of it), Shelf (the connections of one pool that the run holds), Lane
 # (one of them) and Origin (what is sent to one scheme, host and port).  run.pxi moves them;
-# pool._bulk has the policy.  Calls scan.h, flatten, and transact for fp_new().
+# pool._bulk has the policy.  Calls flatten, transact and origins.
 #
 # All of it belongs to the thread that iterates; nothing here is shared.
 
@@ -60,10 +60,7 @@ def result_of(request, response, error):
 
 def plain_url(str url not None):
     """Length of the origin of an absolute URL that parsing would leave as it is; else 0."""
-    if not PyUnicode_IS_ASCII(url):
-        return 0
-    cdef Text text = text_of(url)
-    return fp_plain_url(text.data, text.size)
+    return plain_origin(url)
 
 
 @cython.final
@@ -169,6 +166,7 @@ cdef class Origin:
     cdef bint starved               # stands in shelf.starving
     cdef Py_ssize_t resting         # requests that pause before a retry
     cdef readonly bint plain        # its plain requests need no policy
+    cdef bint drains                # of redirects nothing but the head is wanted
     cdef object refused             # statuses that Retry has to look at, or None
     cdef int64_t send_ns
     cdef int64_t read_ns
@@ -181,9 +179,13 @@ cdef class Origin:
         self.limit = limit
         self.waiting = py_deque()
 
-    def set_plain(self, retries, connect_timeout, send_timeout, read_timeout):
-        """Requests with nothing of their own go by these; seconds without progress, or None."""
+    def set_plain(self, retries, bint drains, tuple timeouts not None):
+        """Requests with nothing of their own go by these; `drains`: of redirects nothing but
+        the head is wanted; `timeouts` for connecting, sending and reading: seconds without
+        progress, or None."""
+        connect_timeout, send_timeout, read_timeout = timeouts
         self.plain = True
+        self.drains = drains
         self.retries = retries
         self.refused = retries.status_forcelist or None
         self.connect_timeout = connect_timeout

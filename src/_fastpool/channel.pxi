@@ -16,6 +16,7 @@ cdef class Channel:
     cdef void *loop                 # the EventLoop, borrowed
     cdef bint direct
     cdef bint active                # an exchange runs: the wire is entered and held
+    cdef bint drains                # and nobody wants the rest of its body
 
     def __cinit__(self, int fd):
         self.link.fd = fd
@@ -69,6 +70,7 @@ cdef class Channel:
     cdef void settle(self) noexcept:
         """The exchange is over: nothing of it stays here."""
         self.active = False
+        self.drains = False
         self.job = None
         self.head = None
         self.link.into = NULL
@@ -104,13 +106,33 @@ cdef class Channel:
             return True
         if status == ST_FULL and self.link.into is NULL:
             self.head = self.wire.answer(self.sock, status)
-            rest_open(&self.rest, &self.wire.x)
+            rest_open(&self.rest, &self.wire.x, FIRST_READ)
             self.link.into = &self.rest.into
             return True
         if status == ST_OK and self.link.into is not NULL:
             rest_grow(&self.rest, &self.wire.x)
             return True
+        if status == ST_OK and rt_defers(&self.wire.x):
+            self.go_on_with_redirect()
+            return True
         return False
+
+    cdef int go_on_with_redirect(self) except -1:
+        """The body of a redirect: within limits when that leads elsewhere, so that the
+        connection may be used again; all of it when it turns out to lead nowhere."""
+        cdef const Limits *limits = &self.wire.x.limits
+        cdef int64_t until
+        self.head = self.wire.answer(self.sock, ST_OK)
+        self.drains = bool(self.head.get("location"))
+        if self.drains:
+            until = fp_now_ns() + limits.drain_ns
+            if self.link.deadline < 0 or self.link.deadline > until:
+                self.link.deadline = until
+            if self.link.max_body < 0 or self.link.max_body > limits.drain_bytes:
+                self.link.max_body = limits.drain_bytes
+        rest_open(&self.rest, &self.wire.x, BUFFER_SIZE)
+        self.link.into = &self.rest.into
+        return 0
 
     cdef int transfer(self, int want) except -1:
         """As much as an object transport can do now; the rest when the socket is ready."""
@@ -129,6 +151,10 @@ cdef class Channel:
         cdef Wire wire = self.wire
         cdef int status = self.link.status
         cdef ResponseHead head = self.head
+        if self.drains and status != ST_DONE:
+            xchg_dead(&wire.x)
+            head.body = b""
+            return head
         if status == ST_BODY_TOO_LARGE:
             check(status, &wire.x, self.link.max_body)
         if head is None:

@@ -5,10 +5,10 @@
 # costs address space only (realloc moves pages, and the end is cut off).
 
 
-cdef int rest_open(Rest *r, Exchange *x) except -1:
-    """Take over what was gathered in inp, with room for what comes first."""
+cdef int rest_open(Rest *r, Exchange *x, size_t most) except -1:
+    """Take over what was gathered in inp, with room for at most `most` that comes first."""
     cdef size_t have = x.gathered - x.body_start
-    cdef size_t room = rest_room(x, FIRST_READ)
+    cdef size_t room = rest_room(x, most)
     r.block = <void *> FP_NewBytes(NULL, have + room)
     r.into.data = PyBytes_AS_STRING(<object> r.block)
     memcpy(r.into.data, x.inp.data + x.body_start, have)

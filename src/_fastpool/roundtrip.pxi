@@ -77,9 +77,11 @@ cdef int rt_wait_to_send(Exchange *x, Transport *t) noexcept nogil:
     """The kernel's buffer is full: wait, with an eye on an early response (RFC 9112 9.5)."""
     cdef int ready = 0
     cdef int64_t got = 0
-    cdef int status = tcp_wait(t, FP_READ | FP_WRITE, True, &ready, &x.err)
-    if status != ST_OK or ready & FP_WRITE:
-        return status
+    cdef int status
+    if t.answered != FP_READ:       # else an object transport has received what we asked for
+        status = tcp_wait(t, FP_READ | FP_WRITE, True, &ready, &x.err)
+        if status != ST_OK or ready & FP_WRITE:
+            return status
     status = rt_receive(x, t, &got, False)
     if status == ST_SUSPENDED:
         return tcp_wait(t, FP_READ | FP_WRITE, True, &ready, &x.err)

@@ -205,7 +205,7 @@ cdef class Run(Schedule):
         if type(url) is not str or not PyUnicode_IS_ASCII(url):
             return False
         text = text_of(url)
-        size = fp_plain_url(text.data, text.size)
+        size = url_plain_origin(text)
         if size == 0:
             return False
         if origin is None or origin.prefix.size != size or memcmp(
@@ -268,6 +268,7 @@ cdef class Run(Schedule):
         except Exception as e:
             self.engine.failed(r, e, lane)
             return 0
+        lane.wire.x.defer_redirect = origin.drains
         self.fly(r, lane, origin.send_ns, origin.read_ns, None)
         return 0
 

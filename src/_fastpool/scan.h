@@ -90,67 +90,8 @@ static inline int fp_equals_lower(const char *p, const char *lower, size_t size)
     return 1;
 }
 
-/* RFC 3986 3.3, 3.4: what a path may hold unencoded; 2 for what only a query may. */
-static const unsigned char fp_path_table[256] = {
-    ['!'] = 1, ['$'] = 1, ['&'] = 1, ['\''] = 1, ['('] = 1, [')'] = 1, ['*'] = 1, ['+'] = 1,
-    [','] = 1, ['-'] = 1, ['.'] = 1, [':'] = 1, [';'] = 1, ['='] = 1, ['@'] = 1, ['_'] = 1,
-    ['~'] = 1, ['/'] = 1, ['?'] = 2,
-    ['0'] = 1, ['1'] = 1, ['2'] = 1, ['3'] = 1, ['4'] = 1, ['5'] = 1, ['6'] = 1, ['7'] = 1,
-    ['8'] = 1, ['9'] = 1,
-    ['A'] = 1, ['B'] = 1, ['C'] = 1, ['D'] = 1, ['E'] = 1, ['F'] = 1, ['G'] = 1, ['H'] = 1,
-    ['I'] = 1, ['J'] = 1, ['K'] = 1, ['L'] = 1, ['M'] = 1, ['N'] = 1, ['O'] = 1, ['P'] = 1,
-    ['Q'] = 1, ['R'] = 1, ['S'] = 1, ['T'] = 1, ['U'] = 1, ['V'] = 1, ['W'] = 1, ['X'] = 1,
-    ['Y'] = 1, ['Z'] = 1,
-    ['a'] = 1, ['b'] = 1, ['c'] = 1, ['d'] = 1, ['e'] = 1, ['f'] = 1, ['g'] = 1, ['h'] = 1,
-    ['i'] = 1, ['j'] = 1, ['k'] = 1, ['l'] = 1, ['m'] = 1, ['n'] = 1, ['o'] = 1, ['p'] = 1,
-    ['q'] = 1, ['r'] = 1, ['s'] = 1, ['t'] = 1, ['u'] = 1, ['v'] = 1, ['w'] = 1, ['x'] = 1,
-    ['y'] = 1, ['z'] = 1,
-};
-
 static inline int fp_is_upper_hex(unsigned char c) {
     return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'F');
-}
-
-/* End of `http(s)://host[:port]` in lower case, or NULL. */
-static inline const char *fp_plain_origin(const char *p, const char *end) {
-    const char *start, *digits;
-    if (end - p < 8 || memcmp(p, "http", 4) != 0) return NULL;
-    p += p[4] == 's' ? 5 : 4;
-    if (end - p < 4 || memcmp(p, "://", 3) != 0) return NULL;
-    start = p += 3;
-    while (p < end && ((*p >= 'a' && *p <= 'z') || (*p >= '0' && *p <= '9') ||
-                       (p > start && (*p == '.' || *p == '_' || *p == '-')))) p++;
-    if (p == start) return NULL;
-    if (p < end && *p == ':') {
-        digits = ++p;
-        while (p < end && *p >= '0' && *p <= '9') p++;
-        if (p == digits || p - digits > 5) return NULL;
-    }
-    return p;
-}
-
-/* Bytes of the origin of an absolute URL that parsing and normalising would leave as it is,
- * its percent-encodings in capitals and its path without dots behind a slash; 0 for another. */
-static inline size_t fp_plain_url(const char *url, size_t size) {
-    const char *end = url + size, *p = fp_plain_origin(url, end);
-    const char *origin = p;
-    int allowed = 1;
-    if (p == NULL) return 0;
-    if (p < end && *p != '/') return 0;
-    for (; p < end; p++) {
-        unsigned char c = (unsigned char)*p;
-        if (c == '%') {
-            if (end - p < 3 || !fp_is_upper_hex(p[1]) || !fp_is_upper_hex(p[2])) return 0;
-            p += 2;
-        } else if (c == '?' && allowed == 1) {
-            allowed = 2;
-        } else if (fp_path_table[c] == 0 || fp_path_table[c] > allowed) {
-            return 0;
-        } else if (c == '/' && allowed == 1 && p + 1 < end && p[1] == '.') {
-            return 0;
-        }
-    }
-    return (size_t)(origin - url);
 }
 
 #endif

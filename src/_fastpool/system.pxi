@@ -7,7 +7,7 @@ cdef extern from "scan.h" nogil:
     const char *fp_scan_line_breaker(const char *p, const char *end)
     bint fp_is_target(unsigned char c)
     bint fp_equals_lower(const char *p, const char *lower, size_t size)
-    size_t fp_plain_url(const char *url, size_t size)
+    bint fp_is_upper_hex(unsigned char c)
 
 cdef extern from "system.h" nogil:
     int FP_READ

@@ -63,9 +63,9 @@ cdef int tcp_milliseconds(int64_t ns) noexcept nogil:
     return 0x7fffffff if ns > 0x7fffffff else <int> ns
 
 
-cdef int tcp_answer(Transport *t, int64_t *count) noexcept nogil:
+cdef int tcp_answer(Transport *t, int direction, int64_t *count) noexcept nogil:
     """Consume what layer 5 did for an object transport; False when it has not yet."""
-    if not t.answered:
+    if t.answered != direction:
         return False
     t.answered = 0
     count[0] = t.answer
@@ -78,10 +78,10 @@ cdef int tcp_send(Transport *t, Text first, Text second, int64_t *sent,
 
     *sent is -1 when the peer stopped reading: its answer may still come (RFC 9112 9.5).
     """
-    if t.fd < 0 and tcp_answer(t, sent):
+    if t.fd < 0 and tcp_answer(t, FP_WRITE, sent):
         t.until = 0
         return ST_OK
-    if t.suspends and not t.ready & FP_WRITE:
+    if t.answered or (t.suspends and not t.ready & FP_WRITE):
         return ST_NEED_MORE
     if t.fd < 0:
         if first.size == 0:
@@ -110,7 +110,7 @@ cdef int tcp_recv(Transport *t, char *into, size_t room, int64_t *got, bint wait
     cdef int ready = 0
     cdef int status
     if t.fd < 0:
-        if tcp_answer(t, got):
+        if tcp_answer(t, FP_READ, got):
             t.until = 0
             t.budget -= got[0]
             return ST_OK

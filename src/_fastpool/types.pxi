@@ -70,6 +70,8 @@ cdef struct Text:
 # --- response head --------------------------------------------------------------------------
 
 cdef struct Limits:
+    int64_t drain_bytes     # read at most of a body that nobody wants,
+    int64_t drain_ns        # and for so long
     uint32_t header_lines   # field lines in one section; also of a trailer section
     uint32_t line           # bytes in one line, its end included
     uint32_t section        # bytes in one head
@@ -182,7 +184,7 @@ cdef struct Transport:      # written by tcp.pxi, and by layer 5 to answer a wan
     const char *want        # object transport: what it shall send, or fill; borrowed
     size_t want_size        # bytes
     int64_t answer          # bytes it did, -1: the peer stopped reading
-    uint8_t answered        # `answer` is valid and not yet consumed
+    uint8_t answered        # `answer` is valid and not yet consumed: FP_READ or FP_WRITE; else 0
     # what follows is for a transport that never waits; mux.pxi owns it
     uint8_t suspends        # a wait returns ST_SUSPENDED
     uint8_t awaits          # FP_READ, FP_WRITE: what the suspended call waits for

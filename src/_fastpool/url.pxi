@@ -7,11 +7,12 @@ from libc.string cimport memcmp
 cdef size_t url_plain_origin(Text url) noexcept nogil:
     """Bytes of `http(s)://host[:port]` when the URL is in normal form already; 0 when not.
 
-    In normal form: lower-case scheme and host, no userinfo, no fragment, nothing to encode
-    (RFC 3986 6.2.2), and no path segment that begins with a dot (5.2.4).
+    In normal form: lower-case scheme and host, no userinfo, no fragment, nothing to encode, what
+    is encoded in capitals (RFC 3986 6.2.2), no path segment that begins with a dot (5.2.4).
     """
     cdef size_t i = url_scheme(url)
     cdef size_t digits
+    cdef int port = 0
     if i == 0 or not url_is_alphanumeric(url.data[i]):
         return 0
     while i < url.size and url_is_host(url.data[i]):
@@ -20,8 +21,9 @@ cdef size_t url_plain_origin(Text url) noexcept nogil:
         digits = i + 1
         i = digits
         while i < url.size and i - digits < 5 and c"0" <= url.data[i] <= c"9":
+            port = 10 * port + url.data[i] - c"0"
             i += 1
-        if i == digits:
+        if i == digits or port > 65535:
             return 0
     if i < url.size and (url.data[i] != c"/" or not url_is_plain_target(url, i)):
         return 0
@@ -44,17 +46,29 @@ cdef inline bint url_is_host(char c) noexcept nogil:
 
 cdef bint url_is_plain_target(Text url, size_t start) noexcept nogil:
     """Path and query from `start`, a slash, to the end; see url_plain_origin()."""
-    cdef size_t i
+    cdef size_t i = start
+    cdef char c
     cdef char before = 0
     cdef bint in_query = False
-    for i in range(start, url.size):
-        if not fp_is_target(url.data[i]):
-            if in_query and url.data[i] == c"?":
-                continue
-            if url.data[i] != c"?":
+    while i < url.size:
+        c = url.data[i]
+        if fp_is_target(c):
+            if c == c"." and before == c"/" and not in_query:
                 return False
+        elif c == c"?":
             in_query = True
-        elif before == c"/" and url.data[i] == c"." and not in_query:
+        elif c != c"%" or not url_is_encoded(url, i):
             return False
-        before = url.data[i]
+        else:
+            i += 2
+        before = c
+        i += 1
     return True
+
+
+cdef inline bint url_is_encoded(Text url, size_t at) noexcept nogil:
+    """A percent sign and two digits, letters in capitals (6.2.2.1)."""
+    return (
+        url.size - at > 2 and fp_is_upper_hex(url.data[at + 1])
+        and fp_is_upper_hex(url.data[at + 2])
+    )

@@ -354,7 +354,7 @@ cdef class Wire:
             if not sending:
                 raise
             self.t.answer = -1
-        self.t.answered = 1
+        self.t.answered = <uint8_t> (FP_WRITE if sending else FP_READ)
         return 0
 
     cdef int finish(self, object sock) except -1:
@@ -373,7 +373,7 @@ cdef class Wire:
         """The whole body: what was gathered in inp, then all that follows."""
         cdef Rest rest
         cdef int status
-        rest_open(&rest, &self.x)
+        rest_open(&rest, &self.x, FIRST_READ)
         try:
             while True:
                 status = self.drive_read(sock, &rest.into, False)

@@ -377,9 +377,8 @@ class Origin:
     def set_plain(
         self,
         retries: typing.Any,
-        connect_timeout: float | None,
-        send_timeout: float | None,
-        read_timeout: float | None,
+        drains: bool,
+        timeouts: tuple[float | None, float | None, float | None],
     ) -> None: ...
 
 class Run:

@@ -10,9 +10,10 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from pool._fastpool import plain_url
 from tests.support import implementations
 
 Part = Callable[[str], ModuleType]
@@ -221,3 +222,49 @@ def test_url_is_a_tuple_with_defaults(part: Part) -> None:
     assert (Url().netloc, Url().authority, Url().auth_decoded) == (None, None, (None, None))
     assert Url(auth="a%3Ab:c%40").auth_decoded == ("a:b", "c@")
     assert url._replace(query="").url == "http://h/a?"
+
+
+ORIGIN_WORDS = """http://h https://example.com:8443 http://127.0.0.1:80 http://h:00080 http://h:65536
+http://a_b- http://H http://h. http://1.2.3 HTTP://h http://h: http://u@h http://[::1]:80 ftp://h"""
+TARGET_WORDS = r"""/ // . .. a Z0 %2F %2f %C3%A9 %2E %zz % %4 ? = & : @ ; ~ ! $ ' ( ) * + , # [ ] | ^
+" \ é"""
+ORIGINS = st.sampled_from(ORIGIN_WORDS.split())
+TARGET_PIECES = st.sampled_from(TARGET_WORDS.split())
+NEARLY_PLAIN = st.builds(
+    lambda origin, rest: origin + "".join(rest), ORIGINS, st.lists(TARGET_PIECES, max_size=8)
+)
+
+
+@given(st.one_of(NEARLY_PLAIN, URLS))
+@settings(max_examples=2000)
+def test_url_that_need_not_be_parsed_is_what_the_parser_makes_of_it(url: str) -> None:
+    from pool.util.url import parse_url
+
+    size = plain_url(url)
+    if not size:
+        return
+    scheme, _, authority = url[:size].partition("://")
+    host, _, port = authority.partition(":")
+    parsed = parse_url(url)
+    assert (parsed.scheme, parsed.auth, parsed.host) == (scheme, None, host)
+    assert parsed.port == (int(port) if port else None)
+    assert (parsed.request_uri, parsed.fragment) == (url[size:] or "/", None)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://h", "https://h:8443/", "http://h/%C3%A9/%2F?q=%20&r=/../?", "http://h/a//b;c=1,2@:"],
+)
+def test_url_in_normal_form_need_not_be_parsed(url: str) -> None:
+    assert url[: plain_url(url)] == "/".join(url.split("/")[:3])
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://H/", "http://h/%c3", "http://h/%4", "http://h/%", "http://h/..", "http://h/a/.b",
+        "http://h?q", "http://h/#f", "http://u@h/", "http://h:65536/", "http://h:/", "/a", "h",
+    ],
+)  # fmt: skip
+def test_url_that_must_be_parsed(url: str) -> None:
+    assert plain_url(url) == 0

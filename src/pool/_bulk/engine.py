@@ -142,7 +142,7 @@ class Engine:
         origin = Origin(key, shelf, limit)
         trip = Trip.plain_of(self, pool)
         if trip is not None:
-            origin.set_plain(trip.retries, *trip.timeouts())
+            origin.set_plain(trip.retries, trip.drains_redirects, trip.timeouts())
         return origin
 
     def _dismiss(self, idle: set[Origin]) -> None:
@@ -318,6 +318,8 @@ class Engine:
             trip.start_clock()
             lane.conn.timeout = trip.connect_timeout()
             body = trip.prepare(lane)
+            if trip.drains_redirects:
+                lane.wire.defer_redirect_body()
             read_timeout = trip.read_timeout()
         except Exception as e:
             self.failed(result, e, lane)

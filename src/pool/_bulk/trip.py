@@ -219,6 +219,19 @@ class Trip:
         return response
 
     @property
+    def drains_redirects(self) -> bool:
+        """Whether nobody looks at the body of a redirect, which is followed or an error."""
+        retries = self.kw.get("retries", self.retries)
+        if not isinstance(retries, Retry):
+            retries = Retry.from_int(retries, redirect=True)
+        return bool(
+            self.redirect
+            and type(retries) is Retry
+            and retries.raise_on_redirect
+            and not any(300 <= status < 400 for status in retries.status_forcelist or ())
+        )
+
+    @property
     def needs_body(self) -> bool:
         """A Retry of somebody's own may look at the body of what it judges."""
         return type(self.retries) is not Retry

@@ -11,7 +11,7 @@ import time
 import warnings
 from collections.abc import Iterator
 
-from tests.adversity.arena import MODES, REQUEST_MODES, STREAMS, Arena, scenario
+from tests.adversity.arena import MODES, STREAMS, Arena, scenario
 from tests.adversity.harness import MAXSIZE
 from tests.support.scripted import (
     Close,
@@ -113,9 +113,7 @@ def _early_413(arena: Arena, end: list[Step]) -> None:
 
 for _name, _steps in EARLY.items():
     _play = functools.partial(_early_413, end=_steps)
-    scenario(f"life.early-413-{_name}", transports=("plain",))(_play)
-    # Open: over TLS the bulk engine sees the answer only when its sending has failed.
-    scenario(f"life.early-413-{_name}-tls", modes=REQUEST_MODES, transports=("tls",))(_play)
+    scenario(f"life.early-413-{_name}")(_play)
 
 UNREAD = {
     "small": reply(b"unread"),

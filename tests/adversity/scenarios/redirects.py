@@ -226,16 +226,14 @@ def blanks(arena: Arena) -> None:
     assert server.requests[1].head.split(b"\r\n")[0].count(b" ") == 2
 
 
-# Open: the bulk engine reads the body of a redirect to its end before it follows; there only
-# `max_body` and `deadline` bound it.
-@scenario("rd.endless-body", modes=REQUEST_MODES, seconds=4)
+@scenario("rd.endless-body", seconds=4)
 def endless_body(arena: Arena) -> None:
     flood = Flood(b"x" * 1024, limit=4_000_000_000)
     server = arena.serve([*to("/?token=there", ENDLESS), flood])
     assert arena.get(server.url("/")).body == b"there"
 
 
-@scenario("rd.drip-body", modes=REQUEST_MODES, seconds=4)
+@scenario("rd.drip-body", seconds=4)
 def dripping_body(arena: Arena) -> None:
     server = arena.serve([*to("/?token=there", ENDLESS), Send(b"x" * 200, 1, 0.05)])
     assert arena.get(server.url("/")).body == b"there"
