@@ -226,8 +226,8 @@ def test_url_is_a_tuple_with_defaults(part: Part) -> None:
 
 ORIGIN_WORDS = """http://h https://example.com:8443 http://127.0.0.1:80 http://h:00080 http://h:65536
 http://a_b- http://H http://h. http://1.2.3 HTTP://h http://h: http://u@h http://[::1]:80 ftp://h"""
-TARGET_WORDS = r"""/ // . .. a Z0 %2F %2f %C3%A9 %2E %zz % %4 ? = & : @ ; ~ ! $ ' ( ) * + , # [ ] | ^
-" \ é"""
+TARGET_WORDS = r"""/ // . .. a Z0 %2F %2f %C3%A9 %2E %zz % %4 ? = & : @ ; ~ ! $ ' ( ) * + , # [ ] |
+^ " \ é"""
 ORIGINS = st.sampled_from(ORIGIN_WORDS.split())
 TARGET_PIECES = st.sampled_from(TARGET_WORDS.split())
 NEARLY_PLAIN = st.builds(
