@@ -201,8 +201,12 @@ cdef class Multiplexer(EventLoop):
         cdef int status
         cdef bint woken
         while True:
-            with nogil:
+            if until == 0:
+                # Waits for nothing: who gives up the GIL here may get it back after 5 ms.
                 status = mux_run(&self.m, until)
+            else:
+                with nogil:
+                    status = mux_run(&self.m, until)
             if status == ST_OS_ERROR:
                 self.fail()
             self.collect()
