@@ -439,7 +439,6 @@ class ServerResponse(http.client.HTTPResponse):
         self._head = head
         self._reader = head.reader
         self._adopt(head)
-        del self.headers, self.msg  # lazy from here on
         self.debuglevel = 0
         self._method = head.method  # type: ignore[attr-defined]
         self.fp = None  # type: ignore[assignment]
@@ -488,7 +487,6 @@ class ServerResponse(http.client.HTTPResponse):
         self.length = head.length
         # 101: the connection changes its language, and its owner decides when it ends.
         self.will_close = not head.keep_alive and head.status != 101
-        self.headers = self.msg = None  # type: ignore[assignment]
 
     def _read_head(self) -> bytes:
         """The lines of one head, up to the empty one, within the limits of this moment."""
@@ -672,7 +670,11 @@ class ServerResponse(http.client.HTTPResponse):
         raise ProtocolError("Malformed trailer section")
 
     def _close_conn(self) -> None:
-        fp = self.fp
+        fp: typing.Any = self.fp
+        if type(fp) is WireFile:
+            self.fp = None  # type: ignore[assignment]
+            fp.close()
+            return
         open_to_reuse = fp is not None and self._reader is None and not self.will_close
         if open_to_reuse and _has_surplus(fp):
             self._forbid_reuse()
@@ -741,8 +743,7 @@ def _message_of(head: _fastpool.ResponseHead) -> http.client.HTTPMessage:
         fields = head.raw_head.partition(b"\n")[2]
         return http.client.parse_headers(io.BytesIO(fields))
     message = http.client.HTTPMessage()
-    for name, value in head.items():
-        message.set_raw(name, value)
+    message._headers.extend(head.items())  # type: ignore[attr-defined]  # what set_raw() does
     return message
 
 

@@ -123,6 +123,26 @@ def _default_key_normalizer(
     `key_class` is a named tuple with at least key_scheme and key_host; TypeError when the
     context has a keyword that it lacks.
     """
+    settings = (key_class, *request_context.items())
+    plain = _PLAIN_TYPES.issuperset(map(type, request_context.values()))
+    key = _known_keys.get(settings) if plain else None
+    if key is None:
+        key = _make_key(key_class, request_context)
+        if plain:
+            if len(_known_keys) >= _MOST_KNOWN_KEYS:
+                _known_keys.clear()
+            _known_keys[settings] = key
+    return key
+
+
+# Keys that were made of nothing but such values, which are cheap to hash and own nothing:
+# requests asks for one with every request.
+_PLAIN_TYPES = frozenset({str, int, float, bool, type(None)})
+_MOST_KNOWN_KEYS = 256
+_known_keys: dict[tuple[typing.Any, ...], PoolKey] = {}
+
+
+def _make_key(key_class: type[PoolKey], request_context: dict[str, typing.Any]) -> PoolKey:
     fields: dict[str, typing.Any] = dict.fromkeys(key_class._fields)
     fields.update((f"key_{name}", value) for name, value in request_context.items())
     fields["key_scheme"] = request_context["scheme"].lower()

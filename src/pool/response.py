@@ -878,7 +878,7 @@ class HTTPResponse(Finalized, BaseHTTPResponse):
 
         data = self._raw_read(amt)
         self._uncached_read_occurred = True
-        if not decoder and not held and (not data or len(data) == amt):
+        if not decoder and not held and (not data or len(data) == amt or self._has_ended()):
             return data  # nothing to undo, nothing to add
         if not data and not held and not (decoder and decoder.has_unconsumed_tail):
             self._check_end(decode_content)
@@ -895,6 +895,11 @@ class HTTPResponse(Finalized, BaseHTTPResponse):
             self._check_end()
             return b""
         return buffer.get(amt)
+
+    def _has_ended(self) -> bool:
+        """Whether the core has read the body to its end, so that nobody need ask."""
+        reader = getattr(self._fp, "_reader", None)
+        return getattr(reader, "complete", False) is True
 
     def _decode_into_buffer(
         self, data: bytes, decode_content: bool, flush_decoder: bool, amt: int
