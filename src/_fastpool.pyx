@@ -13,7 +13,8 @@ A part calls only parts of a lower layer, and earlier parts of its own:
  3    slots; tcp, event: slots know no HTTP, tcp knows no HTTP; the only syscalls
  4    roundtrip: one blocking exchange; mux: many; without the GIL from end to end
  5    pool, flatten, names, gunzip, answer, borrow, rest, wire, reader, channel, loop, multiplexer,
-      guard, transact, origins, bulk, schedule, run, results, testing: the Python face
+      guard, hooks, call, transact, checkout, attempt, origins, dispatch, bulk, schedule, run,
+      results, testing: the Python face
 ====  ==================================================================================
 
 Layers 0 and 2-4 are ``noexcept nogil`` and return a status.  ``src/pool`` above holds policy.
@@ -53,8 +54,13 @@ include "_fastpool/channel.pxi"       # 5  one connection in a Multiplexer
 include "_fastpool/loop.pxi"          # 5  EventLoop: watches, timers, wake-ups
 include "_fastpool/multiplexer.pxi"   # 5  Multiplexer: many exchanges from one Python thread
 include "_fastpool/guard.pxi"         # 5  may a request take the compiled exchange?
+include "_fastpool/hooks.pxi"         # 5  which methods of pools and managers nobody has hooked
+include "_fastpool/call.pxi"          # 5  Call: the arguments of one urlopen()
 include "_fastpool/transact.pxi"      # 5  one request on one connection, and its response
+include "_fastpool/checkout.pxi"      # 5  a connection out of its pool and back
+include "_fastpool/attempt.pxi"       # 5  one attempt at a request in a pool
 include "_fastpool/origins.pxi"       # 5  which pool serves a URL
+include "_fastpool/dispatch.pxi"      # 5  from request() to a pool
 include "_fastpool/bulk.pxi"          # 5  what a bulk run is made of: results, connections, origins
 include "_fastpool/schedule.pxi"      # 5  Schedule: who is next in a bulk run, and where
 include "_fastpool/run.pxi"           # 5  Run: one bulk run

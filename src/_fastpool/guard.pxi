@@ -125,9 +125,13 @@ cdef class Guard:
         self.sockets = Verdicts(examine_socket)
         self.hooks = hooks
 
-    cpdef object transport_of(self, conn):
+    def transport_of(self, conn):
         """The verdict on the socket, or None; connects an unhooked, unconnected connection."""
-        if not self.connections.of(type(conn)) or self.is_hooked(conn):
+        return self.verdict(conn, conn.__dict__)
+
+    cdef object verdict(self, object conn, dict own):
+        """transport_of(); `own` are the connection's own attributes."""
+        if not self.connections.of(type(conn)) or self.is_hooked(own):
             return None
         sock = conn.sock
         if sock is None:
@@ -135,11 +139,10 @@ cdef class Guard:
             sock = conn.sock
         return self.sockets.of(type(sock))
 
-    cdef bint is_hooked(self, object conn) except -1:
+    cdef bint is_hooked(self, dict own) except -1:
         """A method was set on the instance.  Asked again only when its attributes have become
         more or fewer than they were when there was no hook among them."""
-        cdef dict own = conn.__dict__
-        wire = own.get("_wire")
+        wire = fp_dict_get(own, "_wire")
         if wire is not None and (<Wire?> wire).unhooked == PyDict_Size(own):
             return False
         if has_any(own, self.hooks):

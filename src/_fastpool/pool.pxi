@@ -164,6 +164,10 @@ cdef class SlotPool:
 
         Raises :exc:`queue.Empty`, or :exc:`QueueClosed` once the pool is closed.
         """
+        return self.take(block, timeout)
+
+    cdef object take(self, bint block, object timeout):
+        """get() for compiled callers."""
         cdef SlotArray *a = self.current()
         cdef int64_t ns = -1
         cdef void *payload = NULL
@@ -253,6 +257,10 @@ cdef class SlotPool:
         Raises :exc:`queue.Full`, or :exc:`QueueClosed` once the pool is closed; the item then
         stays the caller's.
         """
+        self.give(item, block, timeout)
+
+    cdef int give(self, object item, bint block, object timeout) except -1:
+        """put() for compiled callers."""
         cdef SlotArray *a = self.current()
         cdef int64_t ns = -1
         cdef void *payload
@@ -265,6 +273,7 @@ cdef class SlotPool:
         status = slot_put(a, payload)
         if status != SLOT_OK:
             self.put_slowly(a, status, ns, payload)
+        return 0
 
     def put_nowait(self, item: object) -> None:
         """Add an item, or :exc:`queue.Full`."""

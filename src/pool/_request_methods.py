@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 from ._base_connection import _TYPE_BODY
 from ._collections import HTTPHeaderDict
+from ._fastpool import send
 from .filepost import _TYPE_FIELDS, encode_multipart_formdata
 from .response import BaseHTTPResponse
 
@@ -68,8 +69,7 @@ class RequestMethods:
             urlopen_kw["body"] = body
         if method in self._encode_url_methods:
             if not fields and type(self).request_encode_url is _REQUEST_ENCODE_URL:
-                urlopen_kw["headers"] = self.headers if headers is None else headers
-                return self.urlopen(method, url, **urlopen_kw)
+                return send(self, method, url, headers, urlopen_kw)
             return self.request_encode_url(
                 method,
                 url,
@@ -77,6 +77,12 @@ class RequestMethods:
                 headers=headers,
                 **urlopen_kw,
             )
+        if not fields and type(self).request_encode_body is _REQUEST_ENCODE_BODY:
+            if headers is None:
+                headers = self.headers
+            if type(headers) is not dict:
+                headers = HTTPHeaderDict(headers)
+            return send(self, method, url, headers, urlopen_kw)
         return self.request_encode_body(method, url, fields=fields, headers=headers, **urlopen_kw)
 
     def request_encode_url(
@@ -143,5 +149,6 @@ def _dump_json(value: typing.Any) -> bytes:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
 
 
-# Unless somebody replaced it there is nothing for it to do without fields.
+# Unless somebody replaced them there is nothing for them to do without fields.
 _REQUEST_ENCODE_URL = RequestMethods.request_encode_url
+_REQUEST_ENCODE_BODY = RequestMethods.request_encode_body

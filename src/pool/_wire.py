@@ -221,7 +221,7 @@ def body_fault(e: Exception) -> Exception:
 
 
 def _explain(
-    e: Exception, wire: _fastpool.Wire, request: tuple[typing.Any, ...], read_timeout: float | None
+    e: Exception, wire: _fastpool.Wire, request: tuple[typing.Any, str], read_timeout: float | None
 ) -> None:
     """Raise what a failure of the exchange means to the caller, unless it means itself."""
     error = body_fault(e) if wire.failed_in_body else e
@@ -230,7 +230,7 @@ def _explain(
             raise error from e
     finally:
         del error  # the frame keeps it, and it keeps the frame
-    pool, _, url = request[:3]
+    pool, url = request
     if _is_os_error(e) and not wire.failed_in_send:
         pool._raise_timeout(err=e, url=url, timeout_value=read_timeout)
 

@@ -21,13 +21,17 @@ from types import TracebackType
 from ._base_connection import _TYPE_BODY
 from ._collections import HTTPHeaderDict
 from ._fastpool import (
+    Call,
+    bind_attempt,
     bind_methods,
-    exchange,
-    has_stock,
-    is_idle,
+    bind_policy,
+    bind_pools,
+    checkout,
+    give_back,
     is_inherited,
-    may_keep,
-    take_back,
+    repeat,
+    run_exchange,
+    send_in_pool,
 )
 from ._log import logging
 from ._request_methods import RequestMethods
@@ -263,32 +267,25 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
         With `block`, waits up to `timeout` seconds, then raises EmptyPoolError.
         ClosedPoolError after close().
         """
-        idle = self.pool
-        if idle is None:
-            raise ClosedPoolError(self, "Pool is closed.")
-        try:
-            conn = idle.get(self.block, timeout)
-        except (queue.Empty, _Empty):
-            if self.pool is None:  # closed while we waited
-                raise ClosedPoolError(self, "Pool is closed.") from None
-            if self.block:
-                raise EmptyPoolError(
-                    self,
-                    "Pool is empty and a new connection can't be opened due to blocking mode.",
-                ) from None
-            conn = None
-        try:
-            if (
-                conn is not None
-                and not (is_connection_dropped is _STOCK_IS_DROPPED and is_idle(conn))
-                and (is_connection_dropped(conn) or _is_foreign(conn))
-            ):
-                log.debug("Resetting dropped connection: %s", self.host)
-                conn.close()
-            return conn or self._new_conn()
-        except BaseException:
-            self._put_conn(None)
-            raise
+        return typing.cast("BaseHTTPConnection", checkout(self, timeout))
+
+    def _refuse_closed(self) -> typing.NoReturn:
+        raise ClosedPoolError(self, "Pool is closed.") from None
+
+    def _find_nothing(self) -> None:
+        """There is no idle connection: an error, unless a further one may be opened."""
+        if self.pool is None:  # closed while we waited
+            self._refuse_closed()
+        if self.block:
+            raise EmptyPoolError(
+                self,
+                "Pool is empty and a new connection can't be opened due to blocking mode.",
+            ) from None
+
+    def _reset(self, conn: BaseHTTPConnection) -> None:
+        """Close an idle connection that is not good any more; it will be opened again."""
+        log.debug("Resetting dropped connection: %s", self.host)
+        conn.close()
 
     def _put_conn(self, conn: BaseHTTPConnection | None) -> None:
         """Give back a connection, or with None the right to open one.
@@ -296,21 +293,12 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
         Closed instead of kept when the pool is closed or full; with `block` a full pool is
         a misuse and raises FullPoolError.
         """
-        idle = self.pool
-        if conn is not None and not may_keep(conn):
-            inherited = is_inherited(conn)
-            conn.close()
-            if inherited and isinstance(idle, SlotQueue):
-                return  # in a forked child it has all its rights back already
-        if idle is not None:
-            try:
-                idle.put(conn, False)
-            except (queue.Full, _Full):
-                pass
-            else:
-                if self.pool is None:  # closed at the same time, perhaps before our put
-                    _close_pool_connections(idle)
-                return
+        give_back(self, conn)
+
+    def _drop(
+        self, conn: BaseHTTPConnection | None, idle: queue.LifoQueue[typing.Any] | None
+    ) -> None:
+        """Close a connection that there is no room for; `idle` is the queue that was full."""
         if conn:
             conn.close()
         if idle is None or self.pool is None:
@@ -387,70 +375,37 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
         `response_conn` is the connection that the response is to give back, None when the
         caller does so.  Raises what the connection raises; ReadTimeoutError on a timeout.
         """
-        self.num_requests += 1
-        clock = timeout if type(timeout) is Timeout else self._clock(timeout)
-        if clock.total is None:
-            connect_timeout = clock._connect
-        else:
-            clock = clock.clone()
-            clock.start_connect()
-            connect_timeout = clock.connect_timeout
-        if connect_timeout is _DEFAULT_TIMEOUT:
-            connect_timeout = Timeout.resolve_default_timeout(connect_timeout)
-        conn.timeout = connect_timeout
-        if not has_stock(self, "_validate_conn"):
-            self._make_ready(conn, url)
-        request = (
-            self,
-            method,
-            url,
-            chunked,
-            preload_content,
-            decode_content,
-            enforce_content_length,
-            retries,
-            response_conn,
-        )
-        read = clock._read
-        if clock.total is not None or read is _DEFAULT_TIMEOUT:
-            read = clock  # type: ignore[assignment]  # known when connected
-        response: typing.Any = exchange(conn, body, headers, request, read)
-        if response is None:
-            options = (method, url, preload_content, decode_content, enforce_content_length)
-            response = self._exchange_by_methods(conn, body, headers, chunked, options, clock)
-            response.retries = retries
-            response._connection = response_conn
-            response._pool = self
-        if _debugs.get(_DEBUG, True) and log.isEnabledFor(_DEBUG):
-            self._log_exchange(method, url, response)
-        return response  # type: ignore[no-any-return]
+        call = Call(method, url)
+        call.body, call.headers, call.retries = body, headers, retries
+        call.timeout, call.chunked, call.response_conn = timeout, chunked, response_conn
+        call.preload_content, call.decode_content = preload_content, decode_content
+        call.enforce_content_length = enforce_content_length
+        call.follows = getattr(conn, "_defer_redirect_body", False)
+        return typing.cast(BaseHTTPResponse, run_exchange(self, conn, call))
 
     def _exchange_by_methods(
-        self,
-        conn: BaseHTTPConnection,
-        body: _TYPE_BODY | None,
-        headers: typing.Mapping[str, str] | None,
-        chunked: bool,
-        options: tuple[str, str, bool, bool, bool],
-        clock: Timeout,
+        self, conn: BaseHTTPConnection, call: Call, clock: Timeout
     ) -> BaseHTTPResponse:
         """The same steps through request() and getresponse(), which may be anybody's."""
-        method, url, preload_content, decode_content, enforce_content_length = options
         try:
             conn.request(
-                method,
-                url,
-                body=body,
-                headers=headers,
-                chunked=chunked,
-                preload_content=preload_content,
-                decode_content=decode_content,
-                enforce_content_length=enforce_content_length,
+                call.method,
+                call.url,
+                body=call.body,
+                headers=call.headers,
+                chunked=call.chunked,
+                preload_content=call.preload_content,
+                decode_content=call.decode_content,
+                enforce_content_length=call.enforce_content_length,
             )
         except OSError as e:
             if not isinstance(e, BrokenPipeError) and e.errno not in _SEND_ERRNOS_WITH_ANSWER:
                 raise
-        return self._receive(conn, url, clock.read_timeout)
+        response: typing.Any = self._receive(conn, call.url, clock.read_timeout)
+        response.retries = call.retries
+        response._connection = call.response_conn
+        response._pool = self
+        return response  # type: ignore[no-any-return]
 
     def _make_ready(self, conn: BaseHTTPConnection, url: str) -> None:
         """Run `_validate_conn`, which connects, and name its errors as ours."""
@@ -489,6 +444,8 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
             raise
 
     def _log_exchange(self, method: str, url: str, response: BaseHTTPResponse) -> None:
+        if not log.isEnabledFor(_DEBUG):
+            return
         log.debug(
             '%s://%s:%s "%s %s %s" %s %s',
             self.scheme,
@@ -544,66 +501,16 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
         wait for a connection.  Without `release_conn` (default: `preload_content`) the response
         gives its connection back once it was read.  HostChangedError for a foreign `url`.
         """
-        url, scheme = (url, None) if redirect is _CLEAN else _request_target(url)
-        retries = self.retries if retries is None else retries
-        if type(retries) is not Retry:
-            retries = self._retries_of(retries, redirect)
-        release_conn = preload_content if release_conn is None else release_conn
-        if assert_same_host and not self.is_same_host(url):
-            raise HostChangedError(self, url, retries)
-        tunnel = self.proxy is not None and self._needs_tunnel(scheme)
-        if tunnel or self.proxy_headers or headers is None:
-            headers = self._headers_to_send(headers, tunnel)
-        else:  # a copy: whoever wraps _make_request may change it
-            headers = headers.copy()  # type: ignore[attr-defined]
-        if body is not None:
-            body_pos = set_file_position(body, body_pos)
-        known: typing.Any = _plain_timeouts.get(type(timeout))
-        clock = (known and known.get(timeout)) or self._clock(timeout)
-        conn = response = location = typing.cast(typing.Any, None)
-        try:
-            conn = self._get_conn(timeout=pool_timeout)
-            if tunnel and conn.is_closed:
-                self._open_tunnel(conn, clock)
-            follows = redirect or isinstance(redirect, _Followed)
-            conn._defer_redirect_body = follows  # type: ignore[attr-defined]
-            bound = self._make_request  # to unpack no keywords takes its time, too
-            make: typing.Any = functools.partial(bound, **response_kw) if response_kw else bound
-            response = make(
-                conn,
-                method,
-                url,
-                timeout=clock,
-                body=body,
-                headers=headers,
-                chunked=chunked,
-                retries=retries,
-                response_conn=None if release_conn else conn,
-                preload_content=preload_content,
-                decode_content=decode_content,
-            )
-        except _CONNECTION_ERRORS as e:
-            failure = self._count_failure(e, conn, (method, url, retries), (body, body_pos))
-        except BaseException as e:
-            self._discard(conn, e)
-            raise
-        if response is not None:
-            if release_conn:
-                take_back(self, conn, response)
-            location = redirect and response.get_redirect_location()
-            if not location and not _may_retry_status(retries, method, response):
-                return response  # type: ignore[no-any-return]
+        call = Call(method, url, response_kw)
+        call.body, call.headers, call.retries = body, headers, retries
+        call.redirect, call.assert_same_host, call.follows = redirect, assert_same_host, redirect
+        call.timeout, call.pool_timeout, call.release_conn = timeout, pool_timeout, release_conn
+        call.chunked, call.body_pos = chunked, body_pos
+        call.preload_content, call.decode_content = preload_content, decode_content
+        return typing.cast(BaseHTTPResponse, send_in_pool(self, call))
 
-        again = {"redirect": redirect, "assert_same_host": assert_same_host, **response_kw}
-        again.update(timeout=timeout, pool_timeout=pool_timeout, release_conn=release_conn)
-        again.update(preload_content=preload_content, decode_content=decode_content)
-        again.update(chunked=chunked, body_pos=body_pos)
-        call = (method, url, body, headers, retries)
-        if response is None:
-            return self._retry_failure(failure, call, again)
-        if location:
-            return self._redirect(response, location, call, again)
-        return self._retry_status(response, call, again)
+    def _refuse_host(self, url: str, retries: Retry) -> typing.NoReturn:
+        raise HostChangedError(self, url, retries)
 
     def _retries_of(self, retries: typing.Any, redirect: bool) -> Retry:
         if retries is None:
@@ -628,21 +535,18 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
         return headers
 
     def _count_failure(
-        self,
-        e: Exception,
-        conn: typing.Any,
-        request: tuple[str, str, Retry],
-        body: tuple[_TYPE_BODY | None, _TYPE_BODY_POSITION | None],
+        self, e: Exception, conn: typing.Any, call: Call
     ) -> tuple[Retry, Exception]:
         """Discard the connection that failed; the retries that are left, and the error."""
-        method, url, retries = request
         stack = e.__traceback__
         error = _public_error(e, conn)
         self._discard(conn, e)
         try:
-            retries = retries.increment(method, url, error=error, _pool=self, _stacktrace=stack)
+            retries = call.retries.increment(
+                call.method, call.url, error=error, _pool=self, _stacktrace=stack
+            )
             # Attribute of the connection: whether bytes of the body may have left.
-            if _is_one_shot(*body) and _has_sent_body(conn):
+            if _is_one_shot(call.body, call.body_pos) and _has_sent_body(conn):
                 raise _unrewindable() from e
             retries.sleep()
             # The frames of a failure that is past keep all that the request held.
@@ -678,21 +582,15 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
         """Close a connection after a failure and give back the right to open one."""
         if conn is not None:
             conn.close()
-        elif isinstance(e, EmptyPoolError) or has_stock(self, "_get_conn"):
+        elif isinstance(e, EmptyPoolError) or type(self)._get_conn is _GET_CONN:
             return  # there was none to give back, or it was given back already
         self._put_conn(None)
 
-    def _retry_failure(
-        self,
-        failure: tuple[Retry, Exception],
-        call: tuple[typing.Any, ...],
-        again: dict[str, typing.Any],
-    ) -> BaseHTTPResponse:
+    def _retry_failure(self, failure: tuple[Retry, Exception], call: Call) -> BaseHTTPResponse:
         """Repeat a request that failed."""
-        method, url, body, headers, _ = call
-        retries, error = failure
-        self._log_retry(retries, error, url)
-        return self.urlopen(method, url, body, headers, retries, **again)
+        call.retries, error = failure
+        self._log_retry(call.retries, error, call.url)
+        return typing.cast(BaseHTTPResponse, repeat(self, call))
 
     def _log_retry(self, retries: Retry, error: Exception, url: str) -> None:
         log.warning(
@@ -704,73 +602,51 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
             extra={"__urllib3-retry-warning": {"host": self.host}},
         )
 
-    def _redirect(
-        self,
-        response: BaseHTTPResponse,
-        location: str,
-        call: tuple[typing.Any, ...],
-        again: dict[str, typing.Any],
-    ) -> BaseHTTPResponse:
+    def _redirect(self, response: BaseHTTPResponse, location: str, call: Call) -> BaseHTTPResponse:
         """Follow a redirect within this pool, or return the response if Retry says so."""
-        method, url, body, headers, retries = call
+        url, retries = call.url, call.retries
         location = _checked_location(response, location)
         if response.status == 303:
-            method, body, headers = _without_body(headers, again)
+            call.method, call.headers = "GET", _without_body(call.headers)
+            call.body = call.body_pos = None
+            call.chunked = False
         if retries.remove_headers_on_redirect and not self.is_same_host(location):
-            headers = _without_credentials(headers, retries.remove_headers_on_redirect)
-        left = _count_response(self, retries, (method, url), response, "raise_on_redirect")
+            call.headers = _without_credentials(call.headers, retries.remove_headers_on_redirect)
+        left = _count_response(self, retries, (call.method, url), response, "raise_on_redirect")
         if left is None:
             return _preloaded(response)
         response.drain_conn()
-        _require_rewindable(body, again["body_pos"])
+        _require_rewindable(call.body, call.body_pos)
         left.sleep_for_retry(response)
         log.debug("Redirecting %s -> %s", url, location)
-        return self.urlopen(method, location, body, headers, retries=left, **again)
+        call.url, call.retries = location, left
+        return typing.cast(BaseHTTPResponse, repeat(self, call))
 
-    def _retry_status(
-        self,
-        response: BaseHTTPResponse,
-        call: tuple[typing.Any, ...],
-        again: dict[str, typing.Any],
-    ) -> BaseHTTPResponse:
+    def _retry_status(self, response: BaseHTTPResponse, call: Call) -> BaseHTTPResponse:
         """Repeat a request because of the status it got."""
-        method, url, body, headers, retries = call
-        left = _count_response(self, retries, (method, url), response, "raise_on_status")
+        request = (call.method, call.url)
+        left = _count_response(self, call.retries, request, response, "raise_on_status")
         if left is None:
             return response
         response.drain_conn()
-        _require_rewindable(body, again["body_pos"])
+        _require_rewindable(call.body, call.body_pos)
         left.sleep(response)
-        log.debug("Retry: %s", url)
-        return self.urlopen(method, url, body, headers, retries=left, **again)
+        log.debug("Retry: %s", call.url)
+        call.retries = left
+        return typing.cast(BaseHTTPResponse, repeat(self, call))
 
 
-class _Followed(tuple[()]):
-    """A false value of `redirect` by which a manager tells a pool whose urlopen() nobody replaced
-    that it will follow redirects: their bodies then stay on the wire, to be drained in limits."""
-
-    __slots__ = ()
-
-
-# The second says that the target needs no encoding.
-_UNKNOWN: typing.Any = _Followed()
-_CLEAN: typing.Any = _Followed()
-
-bind_methods(
-    {name: vars(HTTPConnectionPool)[name] for name in ("urlopen", "_get_conn", "_validate_conn")}
-)
+bind_methods("urlopen", HTTPConnectionPool.urlopen)
+bind_methods("get_conn", HTTPConnectionPool._get_conn)
+bind_methods("put_conn", HTTPConnectionPool._put_conn)
+bind_methods("make_request", HTTPConnectionPool._make_request)
+bind_methods("validate_conn", HTTPConnectionPool._validate_conn)
 _STOCK_IS_RETRY = Retry.is_retry
-
-# A target that _encode_target() would return unchanged.
-_CLEAN_TARGET = re.compile(
-    r"/[A-Za-z0-9._~!$&'()*+,;=:@/\-]*(?:\?[A-Za-z0-9._~!$&'()*+,;=:@/?\-]*)?"
-)
+_GET_CONN = HTTPConnectionPool._get_conn
 
 
 def _request_target(url: str) -> tuple[str, str | None]:
     """What goes into the request line, and the scheme when `url` is absolute."""
-    if _CLEAN_TARGET.fullmatch(url):
-        return url, None
     if url.startswith("/"):
         return to_str(_encode_target(url)), None
     parsed = parse_url(url)
@@ -803,17 +679,6 @@ def _plain_timeout(seconds: float) -> Timeout:
             known.clear()
         known[seconds] = timeout
     return timeout
-
-
-def _may_retry_status(retries: Retry, method: str, response: BaseHTTPResponse) -> bool:
-    status = response.status
-    if (
-        status not in retries.status_forcelist
-        and status not in retries.RETRY_AFTER_STATUS_CODES
-        and type(retries).is_retry is _STOCK_IS_RETRY
-    ):
-        return False  # without a look at the headers, which would have to be built
-    return retries.is_retry(method, status, bool(response.headers.get("Retry-After")))
 
 
 def _is_tls_failure(e: BaseException) -> bool:
@@ -892,13 +757,9 @@ def _bad_location(location: str, rule: str) -> LocationParseError:
 _EMPTY_HOST = re.compile(r"https?://(?:[^/?#]*@)?(?::[0-9]*)?(?:[/?#]|$)", re.IGNORECASE)
 
 
-def _without_body(
-    headers: typing.Any, again: dict[str, typing.Any]
-) -> tuple[str, None, HTTPHeaderDict]:
-    """Method, body and headers after 303 (RFC 9110 15.4.4); nothing describes a body."""
-    again["chunked"] = False
-    again["body_pos"] = None
-    return "GET", None, HTTPHeaderDict(headers)._prepare_for_method_change()
+def _without_body(headers: typing.Any) -> HTTPHeaderDict:
+    """The headers after 303 (RFC 9110 15.4.4): nothing describes a body."""
+    return HTTPHeaderDict(headers)._prepare_for_method_change()
 
 
 def _without_credentials(headers: typing.Any, names: typing.Collection[str]) -> typing.Any:
@@ -1065,6 +926,12 @@ class HTTPSConnectionPool(HTTPConnectionPool):
                 InsecureRequestWarning,
                 stacklevel=1,
             )
+
+
+bind_methods("validate_tls", HTTPSConnectionPool._validate_conn)
+bind_policy(Retry, _DEFAULT_TIMEOUT, Timeout.resolve_default_timeout)
+bind_attempt(_CONNECTION_ERRORS, _plain_timeouts, _debugs)
+bind_pools(SlotQueue, globals())
 
 
 def connection_from_url(url: str, **kw: typing.Any) -> HTTPConnectionPool:

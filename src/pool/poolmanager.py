@@ -14,14 +14,12 @@ from urllib.parse import urljoin
 
 from ._collections import HTTPHeaderDict as HTTPHeaderDict
 from ._collections import RecentlyUsedContainer
-from ._fastpool import Origins, bind_container, bind_methods, has_stock
+from ._fastpool import Origins, bind_container, bind_methods, send_from_manager
 from ._log import logging
 from ._request_methods import RequestMethods
 from .connection import ProxyConfig
 from .connectionpool import (
-    _CLEAN,
     _NO_HOST_HINT,
-    _UNKNOWN,
     HTTPConnectionPool,
     HTTPSConnectionPool,
     _advise,
@@ -40,10 +38,9 @@ from .exceptions import (
     URLSchemeUnknown,
 )
 from .exceptions import MaxRetryError as MaxRetryError
-from .response import BaseHTTPResponse, HTTPResponse
+from .response import BaseHTTPResponse
 from .util.connection import _TYPE_SOCKET_OPTIONS
 from .util.proxy import connection_requires_http_tunnel
-from .util.request import set_file_position
 from .util.retry import Retry
 from .util.timeout import Timeout
 from .util.url import Url, parse_url
@@ -187,7 +184,7 @@ class PoolManager(RequestMethods):
         **connection_pool_kw: typing.Any,
     ) -> None:
         super().__init__(headers)
-        self.proxy = self.proxy  # as every attribute of the hot path, the instance's own
+        self.proxy = self.proxy  # as every attribute of each request, the instance's own
         # As a number it would be made a Retry by pools that are called with
         # redirect=False, and then forbid the redirects that we follow.
         retries = connection_pool_kw.get("retries", Retry.DEFAULT)
@@ -214,8 +211,8 @@ class PoolManager(RequestMethods):
                 )
         state = self.__dict__.copy()
         state["pools"] = self.pools._maxsize
-        for name in ("_origins", "_context_cache"):
-            del state[name]
+        for name in ("_origins", "_context_cache", "_unhooked"):
+            state.pop(name, None)
         if self.pool_classes_by_scheme is pool_classes_by_scheme:
             del state["pool_classes_by_scheme"]
         return state
@@ -371,20 +368,18 @@ class PoolManager(RequestMethods):
 
         Keywords are HTTPConnectionPool.urlopen's.
         """
-        found = self._origins.find(self, url) if self.proxy is None else None
-        pool, target, stock = found or self._route(url)
-        if "headers" not in kw:
-            kw["headers"] = self.headers
-        body_pos = None
-        if redirect and "body" in kw and kw["body"] is not None:
-            # Noted here, because after a redirect the next pool would find the body's end.
-            body_pos = set_file_position(kw["body"], kw.get("body_pos"))
-        kw["redirect"] = kw["assert_same_host"] = False
-        if redirect and stock:
-            kw["redirect"] = _UNKNOWN if found is None else _CLEAN
-        response = pool.urlopen(method, target, **kw)
-        if not redirect or (type(response) is HTTPResponse and response.status < 300):
-            return response
+        return send_from_manager(self, (method, url, redirect), kw)
+
+    def _follow(
+        self,
+        pool: HTTPConnectionPool,
+        request: tuple[str, str, bool],
+        kw: dict[str, typing.Any],
+        body_pos: typing.Any,
+        response: BaseHTTPResponse,
+    ) -> BaseHTTPResponse:
+        """Go where a response leads; `request` (method, URL, redirect) and `kw` were for it."""
+        method, url, redirect = request
         location = response.get_redirect_location()
         if not location:
             return response
@@ -392,7 +387,8 @@ class PoolManager(RequestMethods):
             kw["body_pos"] = body_pos
         location = _absolute(url, _checked_location(response, location), response)
         if response.status == 303:
-            method, kw["body"], kw["headers"] = _without_body(kw["headers"], kw)
+            method, kw["headers"] = "GET", _without_body(kw["headers"])
+            kw.update(body=None, chunked=False, body_pos=None)
         retries = self._count_redirect(pool, (method, url, location, response), kw)
         if retries is None:
             return _preloaded(response)
@@ -403,8 +399,8 @@ class PoolManager(RequestMethods):
         _require_rewindable(kw.get("body"), body_pos)
         return self.urlopen(method, location, **kw)
 
-    def _route(self, url: str) -> tuple[HTTPConnectionPool, str, bool]:
-        """The pool for a URL, what goes into the request line, and whether urlopen() is ours."""
+    def _route(self, url: str) -> tuple[HTTPConnectionPool, str]:
+        """The pool for a URL, and what goes into the request line."""
         parsed = parse_url(url)
         if parsed.scheme is None:
             warnings.warn(
@@ -419,8 +415,8 @@ class PoolManager(RequestMethods):
         if self.proxy is None:
             self._learn(url, parsed, pool)
         if self._proxy_requires_url_absolute_form(parsed):
-            return pool, parsed._replace(fragment=None).url, has_stock(pool, "urlopen")
-        return pool, parsed.request_uri, has_stock(pool, "urlopen")
+            return pool, parsed._replace(fragment=None).url
+        return pool, parsed.request_uri
 
     def _learn(self, url: str, parsed: Url, pool: HTTPConnectionPool) -> None:
         """Note which pool key belongs to the URL's origin, for `Origins.find()`."""
@@ -509,16 +505,13 @@ def _copied(value: typing.Any) -> typing.Any:
     return value.copy() if isinstance(value, (dict, list, set)) else value
 
 
+bind_methods("sending", PoolManager.urlopen)
 bind_methods(
-    {
-        name: vars(PoolManager)[name]
-        for name in (
-            "connection_from_host",
-            "connection_from_context",
-            "connection_from_pool_key",
-            "_merge_pool_kwargs",
-        )
-    }
+    "lookup",
+    PoolManager.connection_from_host,
+    PoolManager.connection_from_context,
+    PoolManager.connection_from_pool_key,
+    PoolManager._merge_pool_kwargs,
 )
 bind_container(RecentlyUsedContainer)
 

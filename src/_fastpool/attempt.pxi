@@ -1,0 +1,212 @@
+# Layer 5: one attempt at a request in a pool.  Owns the order of its steps: what the call leaves
+# open is filled in, a connection is checked out, the exchange runs, the connection goes back,
+# and the response is judged.  Every step that somebody has hooked is called as a method; what
+# comes after an answer that is not final, or a failure, is a method of the pool.  Calls call,
+# hooks, checkout and transact.
+
+cdef object Retry = None                # pool.util.retry.Retry
+cdef object stock_is_retry = None       # its is_retry(), as it was
+cdef object default_seconds = None      # the default timeout -> seconds or None
+cdef object failures = None             # exceptions after which Retry decides
+cdef dict plain_timeouts = None         # Timeouts that programs gave as a float or int
+cdef dict debugs = None                 # what the logger remembers of isEnabledFor()
+cdef int DEBUG = 10                     # logging.DEBUG
+
+
+def bind_policy(retry, default_timeout, get_default):
+    """Tell the core the class Retry, and what stands for the default timeout."""
+    global Retry, stock_is_retry, default_seconds, DEFAULT_TIMEOUT
+    Retry = retry
+    stock_is_retry = retry.is_retry
+    default_seconds = get_default
+    DEFAULT_TIMEOUT = default_timeout
+
+
+def bind_attempt(errors, dict timeouts not None, dict levels not None):
+    """Tell the core what a connection may fail with, the known timeouts, and the log levels."""
+    global failures, plain_timeouts, debugs
+    failures = errors
+    plain_timeouts = timeouts
+    debugs = levels
+
+
+def send_in_pool(pool, Call call not None):
+    """`HTTPConnectionPool.urlopen()`."""
+    cdef dict own = fp_own(pool)
+    return attempt(pool, own, ours(pool, own), call)
+
+
+cdef object attempt(object pool, dict own, int bits, Call call):
+    tunnel = fill_in(pool, own, call)
+    cdef object conn = None
+    cdef object response = None
+    cdef object failure = None
+    try:
+        if bits & OUR_GET_CONN:
+            conn = checkout(pool, call.pool_timeout)
+        else:
+            conn = pool._get_conn(timeout=call.pool_timeout)
+        if tunnel and conn.is_closed:
+            pool._open_tunnel(conn, call.clock)
+        conn._defer_redirect_body = call.follows
+        response = ask(pool, own, bits, conn, call)
+    except failures as e:
+        failure = pool._count_failure(e, conn, call)
+    except BaseException as e:
+        pool._discard(conn, e)
+        raise
+    if failure is not None:
+        return pool._retry_failure(failure, call)
+    if call.release_conn:
+        take_back(pool, bits, conn, response)
+    location = call.redirect and response.get_redirect_location()
+    if location:
+        return pool._redirect(response, location, call)
+    if may_retry_status(call, response):
+        return pool._retry_status(response, call)
+    return response
+
+
+def repeat(pool, Call call not None):
+    """urlopen() once more, with what a redirect or a retry has changed in the call."""
+    cdef dict own = fp_own(pool)
+    cdef int bits = ours(pool, own)
+    call.clean = False
+    if bits & OUR_URLOPEN:
+        return attempt(pool, own, bits, call)
+    return pool.urlopen(
+        call.method,
+        call.url,
+        call.body,
+        call.headers,
+        call.retries,
+        redirect=call.redirect,
+        assert_same_host=call.assert_same_host,
+        timeout=call.timeout,
+        pool_timeout=call.pool_timeout,
+        release_conn=call.release_conn,
+        chunked=call.chunked,
+        body_pos=call.body_pos,
+        preload_content=call.preload_content,
+        decode_content=call.decode_content,
+        **(call.others or {}),
+    )
+
+
+cdef object fill_in(object pool, dict own, Call call):
+    """What the call leaves open; returns whether it needs a tunnel through a proxy."""
+    scheme = None
+    if not call.clean:
+        scheme = clean_target(call)
+    if call.retries is None:
+        call.retries = fp_attribute(own, pool, "retries")
+    if type(call.retries) is not Retry:
+        call.retries = pool._retries_of(call.retries, call.redirect)
+    if call.release_conn is None:
+        call.release_conn = call.preload_content
+    if call.assert_same_host and not pool.is_same_host(call.url):
+        pool._refuse_host(call.url, call.retries)
+    tunnel = fp_attribute(own, pool, "proxy") is not None and pool._needs_tunnel(scheme)
+    if tunnel or call.headers is None or fp_attribute(own, pool, "proxy_headers"):
+        call.headers = pool._headers_to_send(call.headers, tunnel)
+    if call.body is not None and (type(call.body) is not bytes or call.body_pos is not None):
+        call.body_pos = pool_module["set_file_position"](call.body, call.body_pos)
+    call.clock = clock_of(pool, call.timeout)
+    return tunnel
+
+
+cdef object clean_target(Call call):
+    """Encode the target where it needs it; returns the scheme when it is a whole URL."""
+    cdef str target = call.url
+    if (
+        PyUnicode_IS_ASCII(target) and target[:1] == "/"
+        and url_is_plain_target(text_of(target), 0)
+    ):
+        return None
+    call.url, scheme = pool_module["_request_target"](target)
+    return scheme
+
+
+cdef object clock_of(object pool, object timeout):
+    """A Timeout, of this call alone if it has a total; ValueError for what is none."""
+    if type(timeout) is float or type(timeout) is int:
+        known = fp_dict_get(plain_timeouts[type(timeout)], timeout)
+        if known is not None:
+            return known
+    return pool._clock(timeout)
+
+
+cdef object ask(object pool, dict own, int bits, object conn, Call call):
+    """The response to the request, by `_make_request()`."""
+    response_conn = None if call.release_conn else conn
+    if bits & OUR_MAKE_REQUEST and call.others is None:
+        call.response_conn = response_conn
+        return run_one(pool, own, bits, conn, call)
+    return pool._make_request(
+        conn,
+        call.method,
+        call.url,
+        timeout=call.clock,
+        body=call.body,
+        headers=call.headers.copy(),    # whoever hooked it may change it
+        chunked=call.chunked,
+        retries=call.retries,
+        response_conn=response_conn,
+        preload_content=call.preload_content,
+        decode_content=call.decode_content,
+        **(call.others or {}),
+    )
+
+
+def run_exchange(pool, conn, Call call not None):
+    """`HTTPConnectionPool._make_request()`."""
+    cdef dict own = fp_own(pool)
+    call.clock = clock_of(pool, call.timeout)
+    return run_one(pool, own, ours(pool, own), conn, call)
+
+
+cdef object run_one(object pool, dict own, int bits, object conn, Call call):
+    """One exchange on a connection: connect if need be, send, receive the head."""
+    pool.num_requests += 1
+    read = set_limits(conn, call)
+    if not bits & OUR_VALIDATE_CONN:
+        if not bits & OUR_VALIDATE_TLS or conn.sock is None or not conn.is_verified:
+            pool._make_ready(conn, call.url)
+    response = exchange(pool, conn, call, read)
+    if response is None:
+        response = pool._exchange_by_methods(conn, call, call.clock)
+    if fp_dict_get(debugs, DEBUG) is not False:
+        pool._log_exchange(call.method, call.url, response)
+    return response
+
+
+cdef object set_limits(object conn, Call call):
+    """Set what connecting may take; returns what one receive may take, or a Timeout to be asked
+    for it when the connection is there."""
+    clock = call.clock
+    cdef dict own = fp_own(clock)
+    if fp_attribute(own, clock, "total") is not None:
+        call.clock = clock = clock.clone()
+        clock.start_connect()
+        connect = clock.connect_timeout
+        read = clock
+    else:
+        connect = fp_attribute(own, clock, "_connect")
+        read = fp_attribute(own, clock, "_read")
+    if connect is DEFAULT_TIMEOUT:
+        connect = default_seconds(connect)
+    conn.timeout = connect
+    return clock if read is DEFAULT_TIMEOUT else read
+
+
+cdef bint may_retry_status(Call call, object response) except -1:
+    """Whether the policy for retries has to look at a response."""
+    retries = call.retries
+    status = response.status
+    if (
+        status not in retries.status_forcelist
+        and status not in retries.RETRY_AFTER_STATUS_CODES
+        and type(retries).is_retry is stock_is_retry
+    ):
+        return False    # without a look at the headers, which would have to be built
+    return retries.is_retry(call.method, status, bool(response.headers.get("Retry-After")))

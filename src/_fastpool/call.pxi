@@ -1,0 +1,88 @@
+# Layer 5: cdef class Call, the arguments of one urlopen() of a pool.  Owns their names and
+# defaults.  Belongs to the one thread that makes the call.
+
+cdef object DEFAULT_TIMEOUT = None      # pool.util.timeout._DEFAULT_TIMEOUT
+
+
+@cython.final
+@cython.freelist(16)
+cdef class Call:
+    """The arguments of one `HTTPConnectionPool.urlopen()`; what was not given is filled in from
+    the pool's own settings in the course of it.
+
+    `keywords` are urlopen()'s; those that it does not know are for `_make_request()`.
+    """
+
+    cdef public object method
+    cdef public object url              # target; str
+    cdef public object body
+    cdef public object headers
+    cdef public object retries
+    cdef public object redirect
+    cdef public object assert_same_host
+    cdef public object timeout          # seconds, Timeout or the default
+    cdef public object pool_timeout     # seconds or None
+    cdef public object release_conn
+    cdef public object chunked
+    cdef public object body_pos
+    cdef public object preload_content
+    cdef public object decode_content
+    cdef public object enforce_content_length
+    cdef public object response_conn    # connection that its response gives back, or None
+    cdef public dict others             # keywords for _make_request(), or None
+    cdef public object follows          # redirects: this call, or the manager that makes it
+    cdef object clock                   # Timeout of this call
+    cdef bint clean                     # the target needs no encoding
+
+    def __cinit__(self, method, url, dict keywords=None):
+        self.method = method
+        self.url = url
+        self.redirect = True
+        self.assert_same_host = True
+        self.timeout = DEFAULT_TIMEOUT
+        self.chunked = False
+        self.preload_content = True
+        self.decode_content = True
+        self.enforce_content_length = True
+        self.follows = True
+        if keywords is not None:
+            self.take(keywords)
+
+    cdef int take(self, dict keywords) except -1:
+        cdef dict others = None
+        for name, value in keywords.items():
+            if name == "timeout":
+                self.timeout = value
+            elif name == "headers":
+                self.headers = value
+            elif name == "preload_content":
+                self.preload_content = value
+            elif name == "redirect":
+                self.redirect = value
+                self.follows = value
+            elif name == "retries":
+                self.retries = value
+            elif name == "body":
+                self.body = value
+            elif not self.take_seldom(name, value):
+                others = others or {}
+                others[name] = value
+        self.others = others
+        return 0
+
+    cdef bint take_seldom(self, object name, object value) except -1:
+        if name == "decode_content":
+            self.decode_content = value
+        elif name == "release_conn":
+            self.release_conn = value
+        elif name == "assert_same_host":
+            self.assert_same_host = value
+        elif name == "chunked":
+            self.chunked = value
+        elif name == "pool_timeout":
+            self.pool_timeout = value
+        elif name == "body_pos":
+            self.body_pos = value
+        else:
+            return False
+        return True

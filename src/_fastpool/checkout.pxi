@@ -1,0 +1,104 @@
+# Layer 5: a connection out of its pool and back.  Owns the decision which idle connection is
+# still good and which one may be kept.  Between checkout and return a connection belongs to the
+# caller.  Calls pool, wire and hooks; what is rare is left to methods of the pool.
+
+cdef object SlotQueue = None            # pool.util.queue.SlotQueue
+cdef dict pool_module = None            # namespace of pool.connectionpool: its globals are patched
+
+
+def bind_pools(queue_class, dict module not None):
+    """Tell the core the queue class, and the namespace of pool.connectionpool."""
+    global SlotQueue, pool_module
+    SlotQueue = queue_class
+    pool_module = module
+
+
+def checkout(pool, timeout):
+    """An idle connection that is still good, or a fresh one; `HTTPConnectionPool._get_conn()`."""
+    idle = pool.pool
+    if idle is None:
+        pool._refuse_closed()
+    try:
+        # A signal handler runs between two bytecodes, and so never between this and the `try`.
+        conn = take_idle(pool, idle, timeout)
+    except queue_errors(QueueEmpty, "Empty"):
+        pool._find_nothing()
+        conn = None
+    try:
+        if conn is not None and not is_usable(conn):
+            pool._reset(conn)
+        return conn or pool._new_conn()
+    except BaseException:
+        pool._put_conn(None)
+        raise
+
+
+cdef object take_idle(object pool, object idle, object timeout):
+    if type(idle) is SlotQueue:
+        return (<SlotPool> idle).take(pool.block, timeout)
+    return idle.get(pool.block, timeout)
+
+
+cdef tuple queue_errors(object known, str name):
+    """Green-thread libraries replace the module's; a queue made before raises the ones it knew."""
+    return known, getattr(pool_module["queue"], name)
+
+
+cdef bint is_usable(object conn) except -1:
+    """Nothing has come on an idle connection, it is of this process, and its last response was
+    read.  Other people's connections, and a patched is_connection_dropped(), are asked."""
+    if pool_module["is_connection_dropped"] is pool_module["_STOCK_IS_DROPPED"]:
+        wire = getattr(conn, "_wire", None)
+        if type(wire) is Wire and (<Wire> wire).is_idle(conn.sock):
+            return True
+    return not (pool_module["is_connection_dropped"](conn) or pool_module["_is_foreign"](conn))
+
+
+def give_back(pool, conn):
+    """Put a connection, or with None the right to open one, into the idle ones;
+    `HTTPConnectionPool._put_conn()`."""
+    idle = pool.pool
+    if conn is not None and not may_keep(conn):
+        inherited = is_inherited(conn)
+        conn.close()
+        if inherited and isinstance(idle, SlotPool):
+            return  # in a forked child it has all its rights back already
+    if idle is None:
+        pool._drop(conn, None)
+        return
+    try:
+        if type(idle) is SlotQueue:
+            (<SlotPool> idle).give(conn, False, None)
+        else:
+            idle.put(conn, False)
+    except queue_errors(QueueFull, "Full"):
+        pool._drop(conn, idle)
+    else:
+        if pool.pool is None:   # closed at the same time, perhaps before our put
+            pool_module["_close_pool_connections"](idle)
+
+
+cdef int take_back(object pool, int bits, object conn, object response) except -1:
+    """Put back a connection, unless its response was left unread to be drained."""
+    if type(response) is not Response or 300 <= response.status < 400:
+        if getattr(response, "_redirect_deferred", False) is True:
+            response._connection = conn
+            return 0
+    if bits & OUR_PUT_CONN:
+        give_back(pool, conn)
+    else:
+        pool._put_conn(conn)
+    return 0
+
+
+cdef bint may_keep(object conn) except -1:
+    """Whether a connection may go back into its pool: of this process, and not to be closed."""
+    if getattr(conn, "_close_after_response", False) is True:
+        return False
+    return not is_inherited(conn)
+
+
+cpdef bint is_inherited(conn) except -1:
+    """Whether a connection was opened in another process, before a fork."""
+    born = getattr(conn, "_fork_generation", None)
+    return type(born) is int and <uint32_t> born != fp_load_relaxed_u32(&fork_count)
