@@ -62,7 +62,7 @@ cdef object attempt(object pool, dict own, int bits, Call call):
     location = call.redirect and response.get_redirect_location()
     if location:
         return pool._redirect(response, location, call)
-    if may_retry_status(call, response):
+    if may_retry_status(call.retries, call.method, response):
         return pool._retry_status(response, call)
     return response
 
@@ -199,9 +199,8 @@ cdef object set_limits(object conn, Call call):
     return clock if read is DEFAULT_TIMEOUT else read
 
 
-cdef bint may_retry_status(Call call, object response) except -1:
-    """Whether the policy for retries has to look at a response."""
-    retries = call.retries
+cpdef bint may_retry_status(retries, method, response) except -1:
+    """Whether a policy for retries wants a response's status to be tried again."""
     status = response.status
     if (
         status not in retries.status_forcelist
@@ -209,4 +208,4 @@ cdef bint may_retry_status(Call call, object response) except -1:
         and type(retries).is_retry is stock_is_retry
     ):
         return False    # without a look at the headers, which would have to be built
-    return retries.is_retry(call.method, status, bool(response.headers.get("Retry-After")))
+    return retries.is_retry(method, status, bool(response.headers.get("Retry-After")))

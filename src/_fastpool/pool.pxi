@@ -185,14 +185,7 @@ cdef class SlotPool:
 
     def get_nowait(self) -> object:
         """Newest item, or :exc:`queue.Empty`."""
-        cdef SlotArray *a = self.current()
-        cdef void *payload = NULL
-        cdef int status = slot_get(a, &payload)
-        if status != SLOT_OK:
-            self.get_slowly(a, status, 0, &payload)
-        if payload is NULL:
-            return None
-        return fp_adopt(payload)
+        return self.take(False, None)
 
     cdef int get_slowly(self, SlotArray *a, int status, int64_t ns, void **payload) except -1:
         """All that is not "an item was there": `ns` 0 does not wait, -1 waits for ever."""
@@ -277,11 +270,7 @@ cdef class SlotPool:
 
     def put_nowait(self, item: object) -> None:
         """Add an item, or :exc:`queue.Full`."""
-        cdef SlotArray *a = self.current()
-        cdef void *payload = payload_of(item)
-        cdef int status = slot_put(a, payload)
-        if status != SLOT_OK:
-            self.put_slowly(a, status, 0, payload)
+        self.give(item, False, None)
 
     cdef int put_slowly(self, SlotArray *a, int status, int64_t ns, void *payload) except -1:
         """All that is not "there was room".  Owns the reference of `payload` until it is in."""

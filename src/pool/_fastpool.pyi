@@ -9,10 +9,11 @@ import types
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
+from ._base_connection import BaseHTTPConnection
 from ._bulk.request import Request
 from ._collections import HTTPHeaderDict
 from ._limits import Limits
-from .response import HTTPResponse
+from .response import BaseHTTPResponse, HTTPResponse
 
 _T = typing.TypeVar("_T")
 _Buffer = bytes | bytearray | memoryview
@@ -80,32 +81,83 @@ def bind_client(
 ) -> None:
     """Tell the core the guard, the response class, and who does what is not plain."""
 
-def bind_methods(functions: dict[str, typing.Any]) -> None:
-    """Tell the core methods of pools or managers, for has_stock()."""
+def bind_methods(bit: str, *functions: Callable[..., typing.Any]) -> None:
+    """Tell the core the methods of pools or managers that together make up one of its bits."""
+
+def bind_pools(queue_class: type, module: dict[str, typing.Any]) -> None:
+    """Tell the core the queue class, and the namespace of `pool.connectionpool`."""
+
+def bind_policy(
+    retry: type, default_timeout: object, get_default: Callable[..., float | None]
+) -> None:
+    """Tell the core the class Retry, and what stands for the default timeout."""
+
+def bind_attempt(
+    errors: tuple[type[BaseException], ...],
+    timeouts: dict[type, dict[float, typing.Any]],
+    levels: dict[int, bool],
+) -> None:
+    """Tell the core what a connection may fail with, the known timeouts, and the log levels."""
 
 def bind_container(container: type) -> None:
     """Tell the core what keeps a manager's pools."""
 
-def has_stock(owner: object, name: str) -> bool:
-    """Whether this method of a pool or manager is the one of this package."""
+class Call:
+    """The arguments of one `HTTPConnectionPool.urlopen()`."""
 
-def exchange(
-    conn: typing.Any,
-    body: typing.Any,
-    headers: typing.Any,
-    request: tuple[typing.Any, ...],
-    timeout: typing.Any,
-) -> typing.Any:
-    """Send a request over a connection and return its response; None if it is not for us."""
+    method: str
+    url: str
+    body: typing.Any
+    headers: typing.Any
+    retries: typing.Any
+    redirect: typing.Any
+    assert_same_host: typing.Any
+    timeout: typing.Any
+    pool_timeout: typing.Any
+    release_conn: typing.Any
+    chunked: typing.Any
+    body_pos: typing.Any
+    preload_content: typing.Any
+    decode_content: typing.Any
+    enforce_content_length: typing.Any
+    response_conn: typing.Any
+    others: dict[str, typing.Any] | None
+    follows: typing.Any
+    def __init__(
+        self, method: str, url: str, keywords: dict[str, typing.Any] | None = None
+    ) -> None: ...
 
-def take_back(pool: typing.Any, conn: object, response: object) -> None:
-    """Put back a connection, unless its response was left unread to be drained."""
+def send(
+    owner: typing.Any,
+    method: str,
+    url: str,
+    headers: typing.Mapping[str, str] | None,
+    keywords: dict[str, typing.Any],
+) -> BaseHTTPResponse:
+    """`owner.urlopen(method, url, headers=..., **keywords)`."""
 
-def is_idle(conn: object) -> bool | None:
-    """True when a connection of ours may carry a request now; None: ask the connection."""
+def send_from_manager(
+    manager: typing.Any, request: tuple[str, str, bool], keywords: dict[str, typing.Any]
+) -> BaseHTTPResponse:
+    """`PoolManager.urlopen()`; `request` is (method, url, redirect)."""
 
-def may_keep(conn: object) -> bool:
-    """Whether a connection may go back into its pool."""
+def send_in_pool(pool: typing.Any, call: Call) -> BaseHTTPResponse:
+    """`HTTPConnectionPool.urlopen()`."""
+
+def repeat(pool: typing.Any, call: Call) -> BaseHTTPResponse:
+    """urlopen() once more, with what a redirect or a retry has changed in the call."""
+
+def run_exchange(pool: typing.Any, conn: typing.Any, call: Call) -> BaseHTTPResponse:
+    """`HTTPConnectionPool._make_request()`."""
+
+def checkout(pool: typing.Any, timeout: float | None) -> BaseHTTPConnection:
+    """`HTTPConnectionPool._get_conn()`."""
+
+def give_back(pool: typing.Any, conn: object) -> None:
+    """`HTTPConnectionPool._put_conn()`."""
+
+def may_retry_status(retries: typing.Any, method: str, response: typing.Any) -> bool:
+    """Whether a policy for retries wants a response's status to be tried again."""
 
 def is_inherited(conn: object) -> bool:
     """Whether a connection was opened in another process, before a fork."""
@@ -116,8 +168,8 @@ class Finalized:
 class Origins:
     """The pool keys of a manager, by origin."""
 
-    def find(self, manager: typing.Any, url: str) -> tuple[typing.Any, str, bool] | None:
-        """(pool, request target, whether its urlopen() is ours) for a known origin, else None."""
+    def find(self, manager: typing.Any, url: str) -> tuple[typing.Any, str] | None:
+        """(pool, request target) for a known origin, else None."""
 
     def learn(
         self,

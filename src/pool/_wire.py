@@ -1,6 +1,6 @@
 """Where policy meets the compiled core: the guarded exchange, and the response it reads from.
 
-`_fastpool.exchange()` runs one request and its response in the core.  It is taken only where
+The core runs one request and its response in `exchange()`.  That is taken only where
 nobody can tell the difference: the guard looks for hooked methods and foreign sockets first.  All
 other requests go through http.client's methods and end in a `ServerResponse` too, which reads
 heads and chunks by the rules of the core.
@@ -205,7 +205,7 @@ transport_of = _guard.transport_of
 
 # --- the exchange --------------------------------------------------------------------------
 #
-# `_fastpool.exchange()` runs it, and calls these for what not every request needs.
+# The core runs it, and calls these for what not every request needs.
 
 
 def new_wire(conn: HTTPConnection) -> _fastpool.Wire:

@@ -9,7 +9,6 @@ replace them.
 from __future__ import annotations
 
 import errno
-import functools
 import queue
 import re
 import typing
@@ -68,7 +67,8 @@ from .response import BaseHTTPResponse
 from .util.connection import is_connection_dropped
 from .util.proxy import connection_requires_http_tunnel
 from .util.queue import SlotQueue, make_queue
-from .util.request import _TYPE_BODY_POSITION, set_file_position
+from .util.request import _TYPE_BODY_POSITION
+from .util.request import set_file_position as set_file_position
 from .util.retry import Retry
 from .util.ssl_match_hostname import CertificateError
 from .util.timeout import _DEFAULT_TIMEOUT, _TYPE_DEFAULT, Timeout
@@ -267,7 +267,7 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
         With `block`, waits up to `timeout` seconds, then raises EmptyPoolError.
         ClosedPoolError after close().
         """
-        return typing.cast("BaseHTTPConnection", checkout(self, timeout))
+        return checkout(self, timeout)
 
     def _refuse_closed(self) -> typing.NoReturn:
         raise ClosedPoolError(self, "Pool is closed.") from None
@@ -381,7 +381,7 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
         call.preload_content, call.decode_content = preload_content, decode_content
         call.enforce_content_length = enforce_content_length
         call.follows = getattr(conn, "_defer_redirect_body", False)
-        return typing.cast(BaseHTTPResponse, run_exchange(self, conn, call))
+        return run_exchange(self, conn, call)
 
     def _exchange_by_methods(
         self, conn: BaseHTTPConnection, call: Call, clock: Timeout
@@ -507,7 +507,7 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
         call.timeout, call.pool_timeout, call.release_conn = timeout, pool_timeout, release_conn
         call.chunked, call.body_pos = chunked, body_pos
         call.preload_content, call.decode_content = preload_content, decode_content
-        return typing.cast(BaseHTTPResponse, send_in_pool(self, call))
+        return send_in_pool(self, call)
 
     def _refuse_host(self, url: str, retries: Retry) -> typing.NoReturn:
         raise HostChangedError(self, url, retries)
@@ -534,9 +534,7 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
                 headers.update(self.proxy_headers)
         return headers
 
-    def _count_failure(
-        self, e: Exception, conn: typing.Any, call: Call
-    ) -> tuple[Retry, Exception]:
+    def _count_failure(self, e: Exception, conn: typing.Any, call: Call) -> tuple[Retry, Exception]:
         """Discard the connection that failed; the retries that are left, and the error."""
         stack = e.__traceback__
         error = _public_error(e, conn)
@@ -590,7 +588,7 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
         """Repeat a request that failed."""
         call.retries, error = failure
         self._log_retry(call.retries, error, call.url)
-        return typing.cast(BaseHTTPResponse, repeat(self, call))
+        return repeat(self, call)
 
     def _log_retry(self, retries: Retry, error: Exception, url: str) -> None:
         log.warning(
@@ -620,7 +618,7 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
         left.sleep_for_retry(response)
         log.debug("Redirecting %s -> %s", url, location)
         call.url, call.retries = location, left
-        return typing.cast(BaseHTTPResponse, repeat(self, call))
+        return repeat(self, call)
 
     def _retry_status(self, response: BaseHTTPResponse, call: Call) -> BaseHTTPResponse:
         """Repeat a request because of the status it got."""
@@ -633,7 +631,7 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
         left.sleep(response)
         log.debug("Retry: %s", call.url)
         call.retries = left
-        return typing.cast(BaseHTTPResponse, repeat(self, call))
+        return repeat(self, call)
 
 
 bind_methods("urlopen", HTTPConnectionPool.urlopen)

@@ -13,7 +13,7 @@ import time
 import typing
 
 from .. import poolmanager
-from .._fastpool import BY_CALLER
+from .._fastpool import BY_CALLER, may_retry_status
 from .._request_methods import RequestMethods
 from .._wire import _NO_BODY_EXPECTED, announce, host_field
 from ..connectionpool import (
@@ -21,7 +21,6 @@ from ..connectionpool import (
     _STOCK_IS_RETRY,
     _checked_location,
     _count_response,
-    _may_retry_status,
     _public_error,
     _request_target,
     _without_body,
@@ -120,7 +119,7 @@ class Trip:
         if isinstance(manager, poolmanager.ProxyManager):
             manager._add_proxy_headers(self.url, kw)
         found = manager._origins.find(manager, self.url) if manager.proxy is None else None
-        pool, target, _ = found or manager._route(self.url)
+        pool, target = found or manager._route(self.url)
         kw.setdefault("headers", manager.headers)
         self._hops += 1
         return pool, target, found is not None
@@ -140,7 +139,8 @@ class Trip:
         kw, url, manager = self.kw, self.url, self._engine.manager
         location = poolmanager._absolute(url, _checked_location(response, location), response)
         if response.status == 303:
-            self.method, kw["body"], kw["headers"] = _without_body(kw["headers"], kw)
+            self.method, kw["headers"] = "GET", _without_body(kw["headers"])
+            kw.update(body=None, chunked=False, body_pos=None)
             for name in _AFTER_303:
                 del kw[name]
         step = (self.method, url, location, response)
@@ -238,7 +238,7 @@ class Trip:
 
     def judge(self, response: typing.Any) -> float | None:
         """Seconds until the next attempt, or None when the response is the answer."""
-        if _may_retry_status(self.retries, self.method, response):
+        if may_retry_status(self.retries, self.method, response):
             step = (self.method, self.target)
             left = _count_response(self.pool, self.retries, step, response, "raise_on_status")
             if left is not None:
