@@ -62,6 +62,7 @@ def compare(function: str, url: str) -> None:
 @example("http://h?")
 @example("http://h/?")
 @example("http://h/a\n")
+@example("http://[::%2525%2F0]/%41")
 @example("http://h//a//b")
 @example("http://user@domain.com:password@example.com/~tilde@?@")
 def test_parse_url_gives_what_urllib3_gives(url: str) -> None:
