@@ -57,7 +57,7 @@ cdef int fz_serve(Transport *t, int want) noexcept nogil:
                 return ST_OS_ERROR
             if fz_peer.at == fz_peer.size and fz_peer.end == FZ_STALL:
                 return ST_READ_TIMEOUT
-    t.answered = 1
+    t.answered = <uint8_t> (FP_WRITE if want == ST_WANT_WRITE else FP_READ)
     return ST_OK
 
 
