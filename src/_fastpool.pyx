@@ -12,7 +12,7 @@ A part calls only parts of a lower layer, and earlier parts of its own:
       out
  3    slots; tcp, event: slots know no HTTP, tcp knows no HTTP; the only syscalls
  4    roundtrip: one blocking exchange; mux: many; without the GIL from end to end
- 5    pool, flatten, names, gunzip, answer, borrow, rest, wire, reader, channel, loop, multiplexer,
+ 5    pool, flatten, names, answer, borrow, rest, wire, reader, channel, loop, multiplexer,
       guard, hooks, call, transact, checkout, attempt, origins, dispatch, bulk, schedule, run,
       results, testing: the Python face
 ====  ==================================================================================
@@ -44,7 +44,6 @@ include "_fastpool/mux.pxi"           # 4  many exchanges in one thread
 include "_fastpool/pool.pxi"          # 5  SlotPool: checkout, return, wait, close
 include "_fastpool/flatten.pxi"       # 5  Python headers to spans
 include "_fastpool/names.pxi"         # 5  field names of most responses, made once
-include "_fastpool/gunzip.pxi"        # 5  a whole gzip body in one call
 include "_fastpool/answer.pxi"        # 5  ResponseHead, parse_head()
 include "_fastpool/borrow.pxi"        # 5  the socket, its limits and its faults as Python has them
 include "_fastpool/rest.pxi"          # 5  memory of a body larger than the buffer

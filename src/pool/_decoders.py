@@ -15,7 +15,6 @@ import typing
 import warnings
 import zlib
 
-from ._fastpool import gunzip
 from .exceptions import DecodeError, DependencyWarning
 
 # Bytes offered to a decompressor in one bounded step. What it leaves over is copied by the
@@ -279,9 +278,21 @@ def _gunzip_whole(source: _Input) -> bytes | None:
     size = int.from_bytes(data[-4:], "little")
     if not len(data) < 2 * size <= 2 * _TRUSTED_RATIO * len(data) or type(data) is not bytes:
         return None
-    out = gunzip(data, size)
-    if out is not None:
-        source.clear()
+    fast = _fast_zlib if _fast_zlib is not ... else _load_fast_zlib()
+    try:
+        if fast is not None and data.startswith(_GZIP_MAGIC):
+            member = fast.decompressobj(_GZIP_WBITS)
+            out: bytes = member.decompress(data)
+            if not member.eof or member.unused_data:
+                return None
+        elif data.rfind(_GZIP_MAGIC) > 0 or data.endswith((b"\x1f", b"\x1f\x8b")):
+            # Another member may follow, and zlib.decompress() would not tell.
+            return None
+        else:
+            out = zlib.decompress(data, _GZIP_WBITS, size)
+    except _gunzip_errors():
+        return None
+    source.clear()
     return out
 
 

@@ -42,9 +42,6 @@ def parse_head(data: _Buffer, *, method: str = "GET", limits: Limits | None = No
     Raises BadStatusLine, LineTooLong, HTTPException, InvalidHeader, ProtocolError.
     """
 
-def gunzip(data: bytes, size: int) -> bytes | None:
-    """The content of one whole gzip member that says it has `size` bytes; None for all else."""
-
 def parse_chunk_size(line: bytes) -> int:
     """Size in a chunk-size line, line end included; raises InvalidChunkLength."""
 
