@@ -32,7 +32,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 CORE = ROOT / "src" / "_fastpool"
 BUILD = ROOT / "build" / "fuzz"
-NATIVE = ("head", "chunks", "exchange", "request", "gunzip")
+NATIVE = ("head", "chunks", "exchange", "request")
 TARGETS = (*NATIVE, "url")
 LONGEST = {"url": 300, "request": 2000}  # bytes of an input; 4000 for the others
 SANITIZERS = ["-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all"]

@@ -36,22 +36,4 @@ FAULTS = (
     ),
     ("request", "request.pxi", "        return ST_BAD_VALUE\n", "        pass\n"),
     ("request", "request.pxi", "if next - line > 15 and", "if next - line > 35 and"),
-    (
-        "gunzip",
-        "inflate.h",
-        "if (d & FP_INVALID || distance > (size_t)(out - s->start)) {",
-        "if (d & FP_INVALID) {",
-    ),
-    (
-        "gunzip",
-        "inflate.h",
-        "        if (length > (size_t)(s->out_end - s->out)) return 0;\n",
-        "",
-    ),
-    (
-        "gunzip",
-        "inflate.h",
-        "        if (repeat > total - i) return 0;\n",
-        "",
-    ),
 )

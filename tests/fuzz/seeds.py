@@ -7,7 +7,6 @@ rest is what a peer sends, or what is to be serialised.
 from __future__ import annotations
 
 import itertools
-import zlib
 from collections.abc import Iterable, Iterator
 
 from tests.adversity.cases import FRAMING
@@ -72,16 +71,6 @@ def request() -> Iterator[bytes]:
     yield _spans(b"GET", b"/", *fields)
     yield _spans(b"M-SEARCH", b"*", b"content-length", b"", b"Content-Length", b"1, 1")
     yield _spans(b"GET", b"/\r\n", b"X", b"a\r\nY: b", b"X:", b"c", b" X", b"d", b"X\0", b"e\0")
-
-
-def gunzip() -> Iterator[bytes]:
-    texts = [b"a" * 3000, bytes(range(256)) * 8, b"hello world " * 100, b"x", b"%d,%x" * 200]
-    strategies = [zlib.Z_DEFAULT_STRATEGY, zlib.Z_HUFFMAN_ONLY, zlib.Z_RLE, zlib.Z_FIXED]
-    for text, level, strategy in itertools.product(texts, (0, 1, 9), strategies):
-        raw = zlib.compressobj(level, zlib.DEFLATED, -15, 9, strategy)
-        yield bytes([1, 0, 0, 0]) + raw.compress(text) + raw.flush()
-        whole = zlib.compressobj(level, zlib.DEFLATED, 31, 9, strategy)
-        yield bytes([0, 0, 0, 0]) + whole.compress(text) + whole.flush()
 
 
 def url() -> Iterator[bytes]:

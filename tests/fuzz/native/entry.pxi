@@ -23,8 +23,6 @@ cdef public int LLVMFuzzerInitialize(int *argc, char ***argv) noexcept nogil:
         fz_target = fz_exchange
     elif strcmp(name, b"request") == 0:
         fz_target = fz_request
-    elif strcmp(name, b"gunzip") == 0:
-        fz_target = fz_gunzip
     require(fz_target is not NULL, b"there is no such target")
     return 0
 
