@@ -15,6 +15,8 @@ def send(owner, str method not None, url, headers, dict keywords not None):
         return send_from(owner, own, bits, (method, url, keywords.pop("redirect", True)), keywords)
     if bits & OUR_URLOPEN:
         return attempt(owner, own, bits, Call(method, url, keywords))
+    if method not in owner._encode_url_methods:     # what request_encode_body() hands on
+        keywords["headers"] = pool_module["HTTPHeaderDict"](keywords["headers"])
     return owner.urlopen(method, url, **keywords)
 
 

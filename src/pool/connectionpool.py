@@ -580,7 +580,7 @@ class HTTPConnectionPool(ConnectionPool, RequestMethods):
         """Close a connection after a failure and give back the right to open one."""
         if conn is not None:
             conn.close()
-        elif isinstance(e, EmptyPoolError) or type(self)._get_conn is _GET_CONN:
+        elif isinstance(e, EmptyPoolError) or _is_ours(self._get_conn, _GET_CONN):
             return  # there was none to give back, or it was given back already
         self._put_conn(None)
 
@@ -677,6 +677,10 @@ def _plain_timeout(seconds: float) -> Timeout:
             known.clear()
         known[seconds] = timeout
     return timeout
+
+
+def _is_ours(method: typing.Any, function: object) -> bool:
+    return getattr(method, "__func__", None) is function
 
 
 def _is_tls_failure(e: BaseException) -> bool:
