@@ -127,11 +127,11 @@ cdef class Guard:
 
     def transport_of(self, conn):
         """The verdict on the socket, or None; connects an unhooked, unconnected connection."""
-        return self.verdict(conn, conn.__dict__)
+        return self.verdict(conn)
 
-    cdef object verdict(self, object conn, dict own):
-        """transport_of(); `own` are the connection's own attributes."""
-        if not self.connections.of(type(conn)) or self.is_hooked(own):
+    cdef object verdict(self, object conn):
+        """transport_of() for compiled callers."""
+        if not self.connections.of(type(conn)) or self.is_hooked(conn.__dict__):
             return None
         sock = conn.sock
         if sock is None:

@@ -85,10 +85,3 @@ cdef int ours(object owner, dict own) except -1:
         if has_any(own, tuple(functions)):
             bits &= ~(<int> bit)
     return bits
-
-
-cdef int set_attribute(dict own, object owner, str name, object value) except -1:
-    """setattr() that leaves alone what is there already."""
-    if fp_dict_get(own, name) is not value or value is None:
-        setattr(owner, name, value)
-    return 0

@@ -37,21 +37,23 @@ cdef object exchange(object pool, object conn, Call call, object timeout):
     cdef Wire wire
     cdef ResponseHead head
     cdef bint direct
-    cdef dict own = fp_own(conn)
-    transport = guard.verdict(conn, own)
+    cdef dict own
+    transport = guard.verdict(conn)
     if transport is None:
         return None
     direct = transport
+    own = fp_own(conn)
     seconds = read_limit(pool, call, timeout)
     wire = fp_attribute(own, conn, "_wire")
     if wire is None:
         wire = steps["new_wire"](conn)
-    sock = own["sock"]
+    sock = fp_attribute(own, conn, "sock")
+    send_timeout = fp_attribute(own, conn, "timeout")
     try:
         rest = begin(conn, wire, direct, call)
         if call.follows:
             wire.x.defer_redirect = 1
-        head = wire.exchange(sock, direct, own["timeout"], seconds, rest, call.preload_content)
+        head = wire.exchange(sock, direct, send_timeout, seconds, rest, call.preload_content)
     except Exception as e:
         # Raises the exception that it stands for, if there is one.
         steps["explain"](e, wire, (pool, call.url), seconds)
