@@ -98,35 +98,39 @@ def arrived(server: ScriptedServer, script: Sequence[Step]) -> Callable[[], bool
     return lambda: bool(server.peers) and server.peers[0].steps_done >= steps
 
 
-@contextmanager
-def interrupted(ready: Callable[[], bool]) -> Iterator[None]:
-    """Ctrl-C for the block, which must wait for ever once `ready`."""
-    inside = True
+class interrupted:
+    """Ctrl-C for the block, which must wait for ever once `ready`.
 
-    def handler(*_: Any) -> None:
-        if inside:  # else the block ended too early
+    No generator: contextlib's frames and the exception would hold each other, and with them the
+    sockets of the frames below.
+    """
+
+    def __init__(self, ready: Callable[[], bool]) -> None:
+        self.ready = ready
+        self.inside = False
+        self.thread = threading.Thread(target=self.strike)
+
+    def handler(self, *_: Any) -> None:
+        if self.inside:  # else the block ended too early
             raise KeyboardInterrupt
 
-    def strike() -> None:
-        if wait_until(ready, READ_TIMEOUT):
+    def strike(self) -> None:
+        if wait_until(self.ready, READ_TIMEOUT):
             time.sleep(SETTLE)
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
-    previous = signal.signal(signal.SIGINT, handler)
-    thread = threading.Thread(target=strike)
-    thread.start()
-    try:
-        try:
-            yield
-        except KeyboardInterrupt:
-            pass
-        else:
+    def __enter__(self) -> None:
+        self.previous = signal.signal(signal.SIGINT, self.handler)
+        self.inside = True
+        self.thread.start()
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
+        self.inside = False
+        self.thread.join()
+        signal.signal(signal.SIGINT, self.previous)
+        if kind is None:
             pytest.fail("it came to its end without the interrupt")
-        finally:
-            inside = False
-    finally:
-        thread.join()
-        signal.signal(signal.SIGINT, previous)
+        return kind is KeyboardInterrupt
 
 
 def tls_options(certificates: Any) -> dict[str, Any]:
