@@ -9,6 +9,7 @@ from __future__ import annotations
 import faulthandler
 import itertools
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from types import ModuleType
@@ -24,6 +25,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "leaks: measures memory in a process of its own")
     if not faulthandler.is_enabled():
         faulthandler.enable()
+    # Ignored in what nohup or a script runs in the background, and then also in every child.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

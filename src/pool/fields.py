@@ -13,7 +13,7 @@ _TYPE_FIELD_VALUE_TUPLE = (
 _LEADING_HEADERS = ("Content-Disposition", "Content-Type", "Content-Location")
 
 # WHATWG HTML, multipart/form-data: exactly these three are escaped in names.
-_ESCAPES = {ord('"'): "%22", ord("\n"): "%0A", ord("\r"): "%0D"}
+_ESCAPES = (('"', "%22"), ("\n", "%0A"), ("\r", "%0D"))
 
 
 def guess_content_type(filename: str | None, default: str = "application/octet-stream") -> str:
@@ -45,7 +45,9 @@ def format_multipart_header_param(name: str, value: _TYPE_FIELD_VALUE) -> str:
     """``name="value"``, the value (bytes: UTF-8) escaped as browsers do it."""
     if isinstance(value, bytes):
         value = value.decode("utf-8")
-    return f'{name}="{value.translate(_ESCAPES)}"'
+    for char, escaped in _ESCAPES:
+        value = value.replace(char, escaped)
+    return f'{name}="{value}"'
 
 
 def format_header_param_html5(name: str, value: _TYPE_FIELD_VALUE) -> str:

@@ -251,15 +251,6 @@ def test_hundreds_of_faults_leave_no_descriptor(subject: ModuleType) -> None:
         next_requests_get_their_own(pool)
 
 
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """As in a terminal: a shell's background jobs start with SIGINT ignored."""
-    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, previous)
-
-
-@pytest.mark.usefixtures("interruptible")
 def test_interrupt_in_the_middle_of_a_read(subject: ModuleType) -> None:
     """KeyboardInterrupt comes through at once; the connection never serves again."""
     script: list[Step] = [Expect(), Pause(0.5), Send(reply(b"too late")), Stall(1)]

@@ -298,7 +298,10 @@ def _encode_invalid_chars(
         refused.remove("%")
     if not refused:
         return component
-    return component.translate({ord(char): _percent_encode(char) for char in refused})
+    octets = {char: _percent_encode(char) for char in refused}
+    # str.translate() would grow its result one replacement at a time: quadratic wherever
+    # realloc() moves.
+    return "".join([octets.get(char, char) for char in component])
 
 
 def _percent_encode(char: str) -> str:
