@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
+import hypothesis
 import pytest
 
 from tests.support import implementations, programs
@@ -28,6 +29,10 @@ def pytest_configure(config: pytest.Config) -> None:
     # Ignored in what nohup or a script runs in the background, and then also in every child.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    # How long examples take is up to the machine and the sanitizers; `timeout` ends a test.
+    slow = [hypothesis.HealthCheck.too_slow]
+    hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=slow)
+    hypothesis.settings.load_profile("untimed")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

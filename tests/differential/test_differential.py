@@ -24,7 +24,6 @@ many = settings(
     max_examples=int(os.environ.get("FASTPOOL_DIFFERENTIAL", 300)),
     derandomize=not LONG,  # the same streams for everybody, unless one is looking for new ones
     database=None,
-    deadline=None,
     suppress_health_check=list(HealthCheck),
 )
 pytestmark = pytest.mark.timeout(0 if LONG else 60)

@@ -13,6 +13,9 @@ HAVE_PROC = Path("/proc/self/fd").is_dir()
 STATUS = Path("/proc/self/status")
 KIB = 1024
 MIB = 1024 * KIB
+SANITIZED = HAVE_PROC and "libasan" in Path("/proc/self/maps").read_text()
+# Bytes of freed memory that VmRSS and VmHWM may count: AddressSanitizer's quarantine_size_mb.
+FREED_MEMORY_KEPT = 256 * MIB if SANITIZED else 0
 
 
 def open_sockets() -> dict[int, str]:

@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pool import _fastpool
@@ -109,7 +109,6 @@ def history(cls: Any, operations: list[tuple[Any, ...]]) -> list[Any]:
     return seen
 
 
-@settings(deadline=None)  # the first run imports both packages
 @given(OPERATIONS)
 def test_any_sequence_of_operations_gives_what_urllib3_gives(operations: list[Any]) -> None:
     theirs, ours = (

@@ -118,7 +118,7 @@ def test_byte_by_byte_input_gives_the_same_body(
 
 
 @codings()
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     body=st.binary(max_size=400),
     repeat=st.integers(1, 60),

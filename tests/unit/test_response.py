@@ -189,7 +189,7 @@ def test_every_reading_mode_gives_the_same_body(
 
 @pytest.mark.parametrize("source", SOURCES)
 @codings()
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(
     body=st.binary(max_size=300),
     repeat=st.integers(0, 40),

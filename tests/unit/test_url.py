@@ -237,7 +237,7 @@ NEARLY_PLAIN = st.builds(
 
 
 @given(st.one_of(NEARLY_PLAIN, URLS))
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=2000)
 def test_url_that_need_not_be_parsed_is_what_the_parser_makes_of_it(url: str) -> None:
     from pool.util.url import parse_url
 
