@@ -172,7 +172,7 @@ cdef class BodyReader:
                 into.data = PyBytes_AS_STRING(<object> block)
                 if self.fill(&into, once) or <Py_ssize_t> into.end == amt or once:
                     break
-                into.cap = min(<size_t> amt, into.cap * 2)
+                into.cap = min(<size_t> amt, into.cap + rest_growth(&self.wire.x, into.cap))
                 _PyBytes_Resize(&block, into.cap)
             if <Py_ssize_t> into.end != PyBytes_GET_SIZE(<object> block):
                 _PyBytes_Resize(&block, into.end)

@@ -195,7 +195,8 @@ cdef struct Transport:      # written by tcp.pxi, and by layer 5 to answer a wan
 
 cdef struct Rest:           # a body too large for Exchange.inp; written by rest.pxi and rt_read()
     void *block             # the bytes object that is being filled, owned; NULL: none
-    Buffer into             # its memory
+    Buffer into             # its memory, or realloc()'s
+    uint8_t raw             # `into` has memory of realloc()'s, owned
 
 # --- many exchanges in one thread (event.pxi, timers.pxi, mux.pxi) ---------------------------
 
