@@ -91,20 +91,10 @@ def test_spellings_of_gzip(both: dict[str, ModuleType], coding: str) -> None:
     assert outcome(both["pool"], wire) == outcome(both["urllib3"], wire)
 
 
-def bomb(coding: str) -> bytes:
-    """BOMB_SIZE zeros in that coding, made in steps."""
-    if coding in ("br", "zstd"):
-        return codings.encode(bytes(BOMB_SIZE), coding)
-    machine = zlib.compressobj(9, wbits=31 if coding == "gzip" else 15)
-    step = bytes(MIB)
-    parts = [machine.compress(step) for _ in range(BOMB_SIZE // MIB)]
-    return b"".join(parts) + machine.flush()
-
-
 @pytest.fixture(scope="module")
 def bombs() -> dict[str, bytes]:
     names = [name for name in codings.available() if name != "x-gzip"]
-    return {name: bomb(name) for name in names}
+    return {name: codings.zeros(BOMB_SIZE, name) for name in names}
 
 
 class Peak:

@@ -145,6 +145,14 @@ def test_large_file_streamed(manager: Any, nginx: Any) -> None:
     assert sum(len(part) for part in response.stream(1 << 20)) == size
 
 
+@pytest.mark.parametrize("path", ["", "/chunked"], ids=["length", "chunked"])
+def test_large_file_preloaded_is_the_file(manager: Any, nginx: Any, path: str) -> None:
+    """No two of its pieces are alike, whatever size the memory has that it moves through."""
+    content = b"".join(number.to_bytes(8, "big") for number in range(5_000_001))
+    (nginx.files / "numbers.bin").write_bytes(content)
+    assert manager.request("GET", nginx.url(path + "/numbers.bin")).data == content
+
+
 @pytest.mark.parametrize("coding", codings.available())
 @pytest.mark.parametrize("mode", ["preload", "read", "stream", "read1"])
 def test_decoding(manager: Any, echo: Any, coding: str, mode: str) -> None:

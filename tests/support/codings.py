@@ -7,7 +7,7 @@ import importlib
 import zlib
 from collections.abc import Callable
 from types import ModuleType
-from typing import cast
+from typing import Any, cast
 
 
 def _optional(*names: str) -> ModuleType | None:
@@ -46,3 +46,19 @@ def encode(data: bytes, *codings: str) -> bytes:
     for coding in codings:
         data = coders[coding](data)
     return data
+
+
+def zeros(size: int, coding: str) -> bytes:
+    """`size` zeros, whole MiB, in a coding.  In steps: an allocator may keep what all took."""
+    machine: Any
+    if coding == "br" and brotli:
+        machine = brotli.Compressor(quality=4)
+        compress, finish = machine.process, machine.finish
+    else:
+        if coding == "zstd" and zstd:
+            machine = zstd.ZstdCompressor()
+        else:
+            machine = zlib.compressobj(9, wbits=31 if coding == "gzip" else 15)
+        compress, finish = machine.compress, machine.flush
+    step = bytes(2**20)
+    return b"".join([*(compress(step) for _ in range(size // len(step))), finish()])

@@ -86,15 +86,7 @@ scenario("dc.deflate-trailing-many", seconds=5)(
 )
 
 
-@functools.cache
-def bomb(coding: str) -> bytes:
-    """BOMB_SIZE zeros in that coding, made in steps."""
-    if coding in ("br", "zstd"):
-        return codings.encode(bytes(BOMB_SIZE), coding)
-    machine = zlib.compressobj(9, wbits=31 if coding == "gzip" else 15)
-    step = bytes(counters.MIB)
-    parts = [machine.compress(step) for _ in range(BOMB_SIZE // counters.MIB)]
-    return b"".join(parts) + machine.flush()
+bomb = functools.cache(functools.partial(codings.zeros, BOMB_SIZE))
 
 
 def _bomb_server(arena: Arena, coding: str, *lines: str, status: str = "200 OK") -> str:
