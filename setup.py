@@ -37,7 +37,7 @@ def compiler_flags() -> tuple[list[str], list[str]]:
         link_flags.append(f"-fsanitize={SANITIZE}")
     elif COVERAGE:
         compile_flags += ["-O0", "--coverage", "-fprofile-update=atomic"]
-        link_flags.append("--coverage")
+        link_flags += ["--coverage", "-Wl,-u,__gcov_dump"]  # tests/coverage.py calls it
     else:
         harden(compile_flags, link_flags)
     return compile_flags, link_flags

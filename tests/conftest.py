@@ -18,6 +18,7 @@ from typing import Any
 import hypothesis
 import pytest
 
+from tests import coverage
 from tests.support import implementations, programs
 
 
@@ -33,6 +34,8 @@ def pytest_configure(config: pytest.Config) -> None:
     slow = [hypothesis.HealthCheck.too_slow]
     hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=slow)
     hypothesis.settings.load_profile("untimed")
+    if os.environ.get("FASTPOOL_COVERAGE") == "1":
+        coverage.count_children()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

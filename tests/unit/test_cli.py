@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import http.server
 import json
 import os
 import re
+import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -18,6 +21,7 @@ from typing import Any
 
 import pytest
 
+from pool._cli.server import ServerProcess, page
 from tests.support import certificates, programs
 
 BINARY = bytes(range(256)) * 300  # larger than one block of the command's, with NUL and 0xff
@@ -314,3 +318,127 @@ def test_embedded_server_ends_with_its_parent() -> None:
     out, _ = process.communicate(timeout=20)  # closes stdin, as the parent's death would
     assert process.returncode == 0
     assert out.strip().isdigit()
+
+
+def test_demo_tells_when_its_server_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", programs.need_program("true"))
+    with pytest.raises(RuntimeError, match="server did not start"):
+        ServerProcess().__enter__()
+
+
+FAILING_DEMO = """
+import sys, pool._cli, pool._cli.demo as demo
+
+class Gone(demo.ServerProcess):
+    def __enter__(self):
+        super().__enter__()
+        self.base_url = sys.argv[1]
+        return self
+
+demo.ServerProcess = Gone
+sys.modules["urllib3"] = None
+sys.exit(pool._cli.main(["demo", "--requests", "20"]))
+"""
+
+
+def test_demo_alone_fails_when_requests_fail(refused_url: str) -> None:
+    command = [sys.executable, "-c", FAILING_DEMO, refused_url.rstrip("/")]
+    result = subprocess.run(command, capture_output=True, timeout=50)
+    assert result.returncode == 1
+    rows = table(result.stdout.decode())
+    assert (rows["failed requests"], rows["wrong answers"]) == (["20"], ["0"])
+    assert b"urllib3 is not installed: nothing to compare with" in result.stdout
+    assert re.match(rb"fastpool \S+: NewConnectionError: ", result.stderr)
+    assert b"Traceback" not in result.stderr
+
+
+# --- the embedded server ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def embedded() -> Iterator[ServerProcess]:
+    with ServerProcess() as server:
+        yield server
+
+
+def dial(server: ServerProcess) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", server.port), timeout=20)
+
+
+def read_all(sock: socket.socket) -> bytes:
+    received = bytearray()
+    while data := sock.recv(1 << 16):
+        received += data
+    return bytes(received)
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [("GET /page/abc", 200), ("POST /page/abc", 405), ("GET /", 404)],
+)
+def test_embedded_server_has_pages_only(embedded: ServerProcess, line: str, status: int) -> None:
+    with dial(embedded) as sock:
+        sock.sendall(f"{line} HTTP/1.1\r\nConnection: close\r\n\r\n".encode())
+        head, _, body = read_all(sock).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 %d " % status)
+    assert (body == page(b"abc")) == (status == 200)
+    assert embedded.page_connections() == (status == 200)
+
+
+def test_embedded_server_waits_for_a_client_that_does_not_read(embedded: ServerProcess) -> None:
+    requests = 8000  # whose answers are more than the buffers of both sides hold
+    with dial(embedded) as slow:
+        slow.sendall(b"GET /page/x HTTP/1.1\r\n\r\n" * requests)
+        slow.sendall(b"GET /page/last HTTP/1.1\r\nConnection: close\r\n\r\n")
+        with dial(embedded) as other:  # is served meanwhile
+            other.sendall(b"GET /page/other HTTP/1.1\r\nConnection: close\r\n\r\n")
+            assert read_all(other).endswith(page(b"other"))
+        received = read_all(slow)
+    assert received.count(b"HTTP/1.1 200 OK\r\n") == requests + 1
+    assert received.endswith(page(b"last"))
+
+
+def test_embedded_server_survives_clients_that_leave(embedded: ServerProcess) -> None:
+    with dial(embedded) as sock:
+        sock.sendall(b"GET /page/x HTTP/1.1\r\n\r\n" * 8000)
+        sock.recv(1)
+        # Closing means a reset now, in the midst of an answer.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    with dial(embedded) as sock:  # one before any answer
+        sock.sendall(b"GET")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    assert embedded.page_connections() == 1
+
+
+def test_embedded_server_refuses_an_endless_head(embedded: ServerProcess) -> None:
+    with dial(embedded) as sock:
+        with contextlib.suppress(ConnectionError):  # it does not read to the end
+            sock.sendall(b"GET / HTTP/1.1\r\nX: " + b"x" * 100_000)
+            assert read_all(sock) == b""
+    assert embedded.page_connections() == 0
+
+
+# --- at a terminal ----------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
+def test_binary_body_is_kept_from_the_terminal(base_url: str) -> None:
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-m", "pool", "get", f"{base_url}/binary"]
+    result = subprocess.run(command, stdout=theirs, stderr=subprocess.PIPE, timeout=50)
+    for end in (theirs, ours):
+        os.close(end)
+    assert result.returncode == 1
+    assert b"the body is binary and stdout is a terminal" in result.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_ctrl_c_ends_a_command_with_130(base_url: str) -> None:
+    command = [sys.executable, "-m", "pool", "get", "-v", f"{base_url}/hello", f"{base_url}/stall"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        process.stderr.readline()  # the first is there; the second stalls
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130, errors
+    assert b"Traceback" not in errors

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import http.server
 import json
+import os
 import re
 import signal
 import subprocess
@@ -22,6 +23,7 @@ from pool._cli import bench_load, bench_stats
 from pool._cli.bench import duration
 from pool._cli.bench_stats import Contestant, Outcome
 from tests.support import programs
+from tests.support.scripted import Serve
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -198,6 +200,77 @@ def test_comparison_for_people(base_url: str) -> None:
     result = bench(f"{base_url}/x", "-n", "6", "-c", "2", "--rounds", "2", "--vs", "requests")
     assert re.search(r"times the requests/s of requests [\d.]+", result.stdout), result.stderr
     assert result.stderr.count("\n") <= 2, result.stderr
+
+
+def test_failures_of_a_comparison_are_named(base_url: str) -> None:
+    programs.need_module("requests")
+    result = bench(f"{base_url}/cut", "-n", "4", "-c", "1", "--rounds", "2", "--vs", "requests")
+    assert result.returncode == 1
+    assert re.search(r"^fastpool \S+: 4 times ProtocolError", result.stdout, re.MULTILINE)
+    assert re.search(r"^requests \S+: 4 times \w+", result.stdout, re.MULTILINE)
+
+
+def test_certificates_are_verified_unless_told_otherwise(
+    scripted: Any, certificates: Any, tmp_path: Path
+) -> None:
+    for name in ("requests", "urllib3"):
+        programs.need_module(name)
+    url = scripted([Serve()], context=certificates.server.server_context()).url("/")
+    refused = bench(url, "-n", "1", "-c", "1", "--json")
+    (error,) = figures(refused)[0]["errors"]
+    assert refused.returncode == 1 and "CERTIFICATE_VERIFY_FAILED" in error
+    for trust in (["-k"], ["--cacert", str(certificates.ca)]):
+        report = tmp_path / "report"
+        result = bench(url, *trust, "-n", "2", "-c", "1", "--rounds", "1",
+                       "--vs", "requests,urllib3", "--json", str(report))  # fmt: skip
+        assert result.returncode == 0, result.stdout + result.stderr
+        found = json.loads(report.read_text())["clients"]
+        assert [client["statuses"] for client in found] == [{"200": 2}] * 3
+        assert "Warning" not in result.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_ctrl_c_ends_a_comparison_and_its_processes(
+    base_url: str, seen: collections.Counter[str]
+) -> None:
+    programs.need_module("urllib3")
+    command = [sys.executable, "-m", "pool", "bench", f"{base_url}/x", "-z", "40s", "-c", "2",
+               "--rounds", "2", "--vs", "urllib3"]  # fmt: skip
+    pipes = dict.fromkeys(("stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen(command, start_new_session=True, **pipes) as process:
+        while seen["GET /x"] < 20:
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130, errors
+    assert b"Traceback" not in errors
+    with pytest.raises(ProcessLookupError):  # the last process of the group has gone
+        os.killpg(process.pid, 0)
+
+
+def test_client_whose_process_dies_is_left_out(base_url: str) -> None:
+    program = (
+        "import sys, pool._cli, pool._cli.bench_worker as worker\n"
+        "worker.PROGRAM = ('import os; from pool._cli.bench_load import CLIENTS;'\n"
+        "    'CLIENTS[\"urllib3\"] = lambda job: os._exit(3);' + worker.PROGRAM)\n"
+        f"sys.exit(pool._cli.main(['bench', '{base_url}/x', '-n', '4', '-c', '1',"
+        " '--rounds', '1', '--vs', 'urllib3']))\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=50
+    )
+    assert result.returncode == 0, result.stderr
+    assert "urllib3 does not take part: its process ended with status 3" in result.stderr
+
+
+def test_files_that_cannot_be_read_are_failures_without_traceback(
+    base_url: str, tmp_path: Path
+) -> None:
+    for option, value in (("-d", f"@{tmp_path}/none"), ("--json", f"{tmp_path}/none/report")):
+        result = bench(f"{base_url}/x", "-n", "1", "-c", "1", option, value)
+        assert result.returncode == 1
+        assert result.stderr.splitlines()[-1].startswith("python -m pool bench: [Errno 2]")
+        assert "Traceback" not in result.stderr
 
 
 def test_client_that_is_not_installed_is_left_out(base_url: str) -> None:

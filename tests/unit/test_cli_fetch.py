@@ -81,6 +81,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif name == "header":
             packed = gzip.compress(self.headers.get("X-Token", "none").encode())
             self.answer(200, packed, Content_Encoding="gzip")
+        elif name == "codings":
+            self.answer(200, self.headers.get("Accept-Encoding", "none").encode())
         elif name == "stall":
             time.sleep(3)
             self.close_connection = True
@@ -227,6 +229,14 @@ def test_header_is_sent_and_codings_are_undone(server: Server, tmp_path: Path) -
     assert stored.read_bytes() == b"abc"
 
 
+def test_codings_are_asked_for_when_told(server: Server, tmp_path: Path) -> None:
+    for arguments in ([], ["--compressed"]):
+        directory = tmp_path / str(len(arguments))
+        assert fetch(server.url("/codings"), *arguments, "-o", directory).returncode == 0
+        (stored,) = directory.iterdir()
+        assert (b"gzip" in stored.read_bytes()) == bool(arguments)
+
+
 def test_unknown_certificate_is_refused_unless_trusted(scripted: Any, certificates: Any) -> None:
     url = scripted([Serve()], context=certificates.server.server_context()).url("/")
     refused = fetch(url, "--jsonl", "-", "--retries", "0")
@@ -370,6 +380,31 @@ def test_ctrl_c_while_the_input_is_silent(server: Server) -> None:
 
 
 @posix
+def test_urls_are_typed_at_a_terminal(server: Server) -> None:
+    ours, theirs = os.openpty()
+    pipes = dict.fromkeys(("stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen(COMMAND, stdin=theirs, **pipes) as process:
+        assert process.stdout and process.stderr
+        assert process.stderr.readline() == b"fetch: URLs are read from the terminal\n"
+        os.write(ours, server.url("/page/1\n").encode())
+        assert server.url("/page/1  200").encode() in process.stdout.readline()
+        time.sleep(1)  # longer than the command waits at a time for another line
+        os.write(ours, server.url("/page/2\n\x04").encode())  # and Ctrl-D
+        output, errors = process.communicate(timeout=30)
+    os.close(ours)
+    os.close(theirs)
+    assert (process.returncode, server.url("/page/2  200").encode() in output) == (0, True)
+    assert b"2 fetched" in errors
+
+
+@posix
+def test_input_that_cannot_be_read_is_told(server: Server, tmp_path: Path) -> None:
+    result = fetch(server.url("/page/1"), "-i", tmp_path)
+    assert result.returncode == 1
+    assert "Is a directory" in result.stderr and "Traceback" not in result.stderr
+
+
+@posix
 @pytest.mark.leaks
 def test_endless_input_takes_no_memory(nginx: Any, tmp_path: Path) -> None:
     if not os.path.exists("/proc/self/statm"):
@@ -450,15 +485,16 @@ def test_plain_lines_elsewhere(server: Server) -> None:
     )
     urls = [server.url(f"/page/{number}") for number in range(20)]
     result = subprocess.run(
-        [sys.executable, "-c", program, *urls, "-c", "1"],
+        [sys.executable, "-c", program, server.url("/status/404"), *urls, "-c", "1"],
         capture_output=True, text=True, timeout=50,
     )  # fmt: skip
-    assert result.returncode == 0, result.stderr
+    assert result.returncode == 1, result.stderr
     *lines, summary = result.stderr.splitlines()
-    assert len(lines) > 3 and "20 fetched; " in summary
+    assert len(lines) > 3 and "20 fetched, 1 failed" in summary
+    assert "  errors: 1 status 404" in lines[-1]
     assert all(re.match(r"fetch: \d+ done.* 1 in flight", line) for line in lines), lines
     assert "\r" not in result.stderr and "\x1b" not in result.stderr
-    assert len(result.stdout.splitlines()) == 20
+    assert len(result.stdout.splitlines()) == 21
 
 
 # --- what goes wrong around it ----------------------------------------------------------------
