@@ -91,7 +91,7 @@ class Log:
         """Open or make it.  OSError; ValueError when the file is no log of ours."""
         #: URLs that were fetched by earlier runs.
         self.succeeded: set[str] = set()
-        # SIM115: the file lives as long as this object, see close().
+        # SIM115: the file lives as long as this object.
         self._file = open(path, "ab", buffering=0)  # noqa: SIM115
         try:
             if stat.S_ISREG(os.fstat(self._file.fileno()).st_mode):
@@ -123,9 +123,6 @@ class Log:
         rest = memoryview(entry.json().encode() + b"\n")
         while rest:
             rest = rest[self._file.write(rest) or 0 :]
-
-    def close(self) -> None:
-        self._file.close()
 
 
 def _parse(line: bytes) -> dict[str, str] | None:
