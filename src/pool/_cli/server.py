@@ -92,15 +92,17 @@ class Server:
             return
         except OSError:
             data = b""
-        client.received += data
-        if not data or len(client.received) > MAX_HEAD_BYTES:
+        if not data:
             self.drop(client)
             return
+        client.received += data
         answers = []
         while not client.closing and b"\r\n\r\n" in client.received:
             head, _, client.received = client.received.partition(b"\r\n\r\n")
             answers.append(self.respond(client, head))
-        if answers:
+        if len(client.received) > MAX_HEAD_BYTES:
+            self.drop(client)
+        elif answers:
             client.unsent += b"".join(answers)
             self.flush(client)
 
@@ -152,7 +154,7 @@ class ServerProcess:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line.strip().isdigit():
-            self.process.wait()
+            self.process.communicate()
             raise RuntimeError("the embedded server did not start")
         self.port = int(line)
         self.base_url = f"http://127.0.0.1:{self.port}"
