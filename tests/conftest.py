@@ -25,6 +25,7 @@ from tests.support import implementations, programs
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: takes seconds by nature (time limits, large bodies)")
     config.addinivalue_line("markers", "leaks: measures memory in a process of its own")
+    config.addinivalue_line("markers", "green: runs on gevent or eventlet, which copy stacks")
     if not faulthandler.is_enabled():
         faulthandler.enable()
     # Ignored in what nohup or a script runs in the background, and then also in every child.

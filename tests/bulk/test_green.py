@@ -8,6 +8,8 @@ import threading
 import time
 from typing import Any
 
+import pytest
+
 from pool._bulk.green import GreenLoop
 from tests.support.programs import need_module
 from tests.support.scripted import Expect, Pause, Send, Stall, reply
@@ -83,6 +85,7 @@ import os; os._exit(0)
 """
 
 
+@pytest.mark.green
 def test_run_among_green_threads(scripted: Any) -> None:
     need_module("gevent")
     slow = scripted(*[[Expect(), Pause(0.5), Send(reply(b"answer"))]] * 10)

@@ -20,6 +20,10 @@ from tests.support.scripted import ScriptedServer, reply
 
 PAGES = ("requests.md", "botocore.md", "any-other-package.md", "bulk.md")
 PYTHON = [block for page in PAGES for block in blocks(page, "python")]
+PLAYED = [
+    pytest.param(block, id=block.name, marks=[pytest.mark.green] * ("gevent" in block.imports))
+    for block in PYTHON
+]
 CONSOLE = [block for page in PAGES for block in blocks(page, "console")]
 
 LIMIT_SECONDS = 45
@@ -90,7 +94,7 @@ def need(block: Block) -> None:
             programs.lacking(name)
 
 
-@pytest.mark.parametrize("block", PYTHON, ids=lambda block: block.name)
+@pytest.mark.parametrize("block", PLAYED)
 def test_python_recipe(block: Block, addresses: dict[str, str], echo: Any, tmp_path: Path) -> None:
     need(block)
     # In a file: the spawn method of multiprocessing looks for the program.

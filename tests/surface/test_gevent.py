@@ -177,6 +177,7 @@ def run(kind: str, order: str, impl: ModuleType, server: SlowServer, ca: str, bl
     assert server.connections <= GREEN
 
 
+@pytest.mark.green
 @pytest.mark.parametrize(
     ("slow", "block"), [("http", "block"), ("https", "free")], indirect=["slow"]
 )

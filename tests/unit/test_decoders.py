@@ -245,23 +245,23 @@ def test_many_tiny_members_take_linear_time(ours: types.ModuleType, mode: str) -
     member = gzip.compress(b"") if mode == "gzip" else SKIPPABLE_FRAME
     last = gzip.compress(b"end") if mode == "gzip" else zstd.compress(b"end")
     packed = member * (1_000_000 // len(member)) + last
-    started = time.perf_counter()
+    started = time.process_time()
     assert ours._get_decoder(mode).decompress(packed) == b"end"
     # One copy of the rest per member would be some 25 GB.
-    assert time.perf_counter() - started < 8
+    assert time.process_time() - started < 8
 
 
 def test_small_steps_through_a_large_input_take_linear_time(ours: types.ModuleType) -> None:
     body = random.Random(1).randbytes(8 * 2**20)
     decoder = ours.GzipDecoder()
     decoder.decompress(gzip.compress(body, 1), max_length=0)
-    started = time.perf_counter()
+    started = time.process_time()
     taken = 0
     while decoder.has_unconsumed_tail:
         taken += len(decoder.decompress(b"", max_length=1024))
     assert taken == len(body)
     # One copy of the rest per step would be 32 GB.
-    assert time.perf_counter() - started < 3
+    assert time.process_time() - started < 3
 
 
 @pytest.mark.parametrize("feed", [1, 3, 10**6], ids=["byte", "three", "whole"])
