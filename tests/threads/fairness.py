@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass
 from types import ModuleType
 
-from tests.support import implementations, nginx
+from tests.support import counters, implementations, nginx
 
 
 @dataclass
@@ -49,9 +49,12 @@ def measure(
         for worker in workers:
             worker.start()
         begin.wait()
-        started = time.monotonic()
+        # A busy machine may let one thread ask for long before another first runs at all.
+        counters.wait_until(lambda: all(counts), 30)
+        started, before = time.monotonic(), list(counts)
         time.sleep(seconds)
-        per_thread, elapsed = list(counts), time.monotonic() - started
+        per_thread = [now - then for now, then in zip(list(counts), before, strict=True)]
+        elapsed = time.monotonic() - started
         stop.set()
         for worker in workers:
             worker.join(10)
