@@ -47,7 +47,11 @@ class Absent(Exception):
 
 # All that contenders get of our environment: requests goes through every variable of it with every
 # request (28 thousand instructions for each), and others look for proxies and certificates there.
-ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "SYSTEMROOT")
+# The last three are there only where our extension was built for sanitizers.
+ENVIRONMENT = (
+    "PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "SYSTEMROOT",
+    "LD_PRELOAD", "ASAN_OPTIONS", "UBSAN_OPTIONS",
+)  # fmt: skip
 
 
 def environment() -> dict[str, str]:

@@ -9,12 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.counters import PATIENCE
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def soak(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "tests.soak", "--minutes", "0.07", "--seed", "1", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=50)
+    limit = 50 * PATIENCE
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=limit)
 
 
 @pytest.mark.parametrize("scheme", [(), ("--tls",)], ids=["plain", "tls"])

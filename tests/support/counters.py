@@ -16,6 +16,8 @@ MIB = 1024 * KIB
 SANITIZED = HAVE_PROC and "libasan" in Path("/proc/self/maps").read_text()
 # Bytes of freed memory that VmRSS and VmHWM may count: AddressSanitizer's quarantine_size_mb.
 FREED_MEMORY_KEPT = 256 * MIB if SANITIZED else 0
+# What limits of time are multiplied by where work is limited, not a wait.
+PATIENCE = 4 if SANITIZED else 1
 
 
 def open_sockets() -> dict[int, str]:
