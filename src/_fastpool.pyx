@@ -52,6 +52,7 @@ include "_fastpool/reader.pxi"        # 5  BodyReader: a body read piece by piec
 include "_fastpool/channel.pxi"       # 5  one connection in a Multiplexer
 include "_fastpool/loop.pxi"          # 5  EventLoop: watches, timers, wake-ups
 include "_fastpool/multiplexer.pxi"   # 5  Multiplexer: many exchanges from one Python thread
+include "_fastpool/response.pxi"      # 5  ResponseState: what every response has set
 include "_fastpool/guard.pxi"         # 5  may a request take the compiled exchange?
 include "_fastpool/hooks.pxi"         # 5  which methods of pools and managers nobody has hooked
 include "_fastpool/call.pxi"          # 5  Call: the arguments of one urlopen()

@@ -201,7 +201,7 @@ cdef object set_limits(object conn, Call call):
 
 cpdef bint may_retry_status(retries, method, response) except -1:
     """Whether a policy for retries wants a response's status to be tried again."""
-    status = response.status
+    status = status_of(response)
     if (
         status not in retries.status_forcelist
         and status not in retries.RETRY_AFTER_STATUS_CODES

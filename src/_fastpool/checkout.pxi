@@ -1,6 +1,6 @@
 # Layer 5: a connection out of its pool and back.  Owns the decision which idle connection is
 # still good and which one may be kept.  Between checkout and return a connection belongs to the
-# caller.  Calls pool, wire and hooks; what is rare is left to methods of the pool.
+# caller.  Calls pool, wire, response and hooks; what is rare is left to methods of the pool.
 
 cdef object SlotQueue = None            # pool.util.queue.SlotQueue
 cdef dict pool_module = None            # namespace of pool.connectionpool: its globals are patched
@@ -80,7 +80,7 @@ def give_back(pool, conn):
 
 cdef int take_back(object pool, int bits, object conn, object response) except -1:
     """Put back a connection, unless its response was left unread to be drained."""
-    if type(response) is not Response or 300 <= response.status < 400:
+    if type(response) is not Response or 300 <= status_of(response) < 400:
         if getattr(response, "_redirect_deferred", False) is True:
             response._connection = conn
             return 0

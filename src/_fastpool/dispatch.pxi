@@ -43,7 +43,7 @@ cdef object send_from(object manager, dict own, int bits, tuple request, dict ke
         if body is not None and type(body) is not bytes:
             body_pos = pool_module["set_file_position"](body, keywords.get("body_pos"))
     response = send_to(pool, (method, target, redirect, found is not None), keywords)
-    if not redirect or (type(response) is Response and response.status < 300):
+    if not redirect or (type(response) is Response and status_of(response) < 300):
         return response
     return manager._follow(pool, request, keywords, body_pos, response)
 

@@ -126,7 +126,7 @@ cdef class Run(Schedule):
 
     cdef int hand_out(self, Result r) except -1:
         """Content codings are undone here, outside of the loop."""
-        cdef ResponseHead head = r.response._head
+        cdef ResponseHead head = (<ResponseState?> r.response).head
         r._raw = False
         if head.encoded or (self.most >= 0 and len(head.body) > self.most):
             error = self.engine.decode(r.response)
@@ -328,15 +328,11 @@ cdef class Run(Schedule):
 
     cpdef object respond(self, ResponseHead head, str method, str url, retries, pool):
         """An HTTPResponse with its whole body, which is not decoded yet if it was encoded."""
-        response = fp_new(Response, NOTHING)
         head.method = method
         head.url = url
         head.retries = retries
         head.pool = pool
-        response._head = head
-        response.status = head.status
-        response._body = None if head.encoded else head.body
-        return response
+        return response_new(head, None if head.encoded else head.body)
 
     def idle_origins(self):
         """Origins with nothing to do, taken out of the table."""

@@ -1,29 +1,18 @@
 # Layer 5: one request on one connection, and the response object made of its answer.  Owns the
 # order of the steps: guard, head, exchange, response.  What a plain GET or POST does not need
-# is left to functions of src/pool that bind_client() names.  Calls guard, wire and reader.
-
-cdef extern from *:
-    """
-    /* type.__new__(type), without a look for the name. */
-    static inline PyObject *fp_new(PyObject *type, PyObject *no_arguments) {
-        return ((PyTypeObject *)type)->tp_new((PyTypeObject *)type, no_arguments, NULL);
-    }
-    """
-    object fp_new(object type, object no_arguments)
+# is left to functions of src/pool that bind_client() names.  Calls call, guard, wire, reader and
+# response.
 
 cdef Guard guard = None
-cdef object Response = None             # pool.response.HTTPResponse
 cdef dict steps = None                  # name -> function of pool._wire
 
 cdef frozenset BODILESS = frozenset({"GET", "HEAD", "DELETE", "TRACE", "OPTIONS", "CONNECT"})
-cdef tuple NOTHING = ()
 
 
-def bind_client(Guard which not None, response not None, dict functions not None):
-    """Tell the core the guard, the response class, and who does what is not plain."""
-    global guard, Response, steps
+def bind_client(Guard which not None, dict functions not None):
+    """Tell the core the guard, and who does what is not plain."""
+    global guard, steps
     guard = which
-    Response = response
     steps = functions
 
 
@@ -109,35 +98,32 @@ cdef object begin(object conn, Wire wire, bint direct, Call call):
 
 cdef object respond(object conn, ResponseHead head, Call call):
     """The response object; the body's end, redirects and decoding are the response's."""
-    cdef object response = fp_new(Response, NOTHING)
-    response._head = head
-    response.status = head.status
+    cdef bint complete = head.body is not None and head.reader is None
+    cdef ResponseState response = response_new(
+        head, head.body if complete and not head.encoded else None
+    )
     if not call.decode_content:
         response.decode_content = False
     if not call.enforce_content_length:
         response.enforce_content_length = False
     if head.defects:
         conn._log_odd_headers(response._original_response, call.url)
-    if head.body is not None and head.reader is None:
-        if not head.encoded:
-            response._body = head.body
-        elif is_followed(head, response, call):
-            response._body = None
-            response._redirect_deferred = True      # never decoded, if it is followed
-        else:
-            response._set_body(head.body)
-    else:
-        response._body = None
+    if not complete:
         response._sock_shutdown = conn.sock.shutdown
         if call.preload_content:
             if is_followed(head, response, call):
                 response._redirect_deferred = True
             else:
-                response._body = response.read(decode_content=call.decode_content)
+                response.body = response.read(decode_content=call.decode_content)
+    elif head.encoded:
+        if is_followed(head, response, call):
+            response._redirect_deferred = True      # never decoded, if it is followed
+        else:
+            response._set_body(head.body)
     if head.retries is not None and head.retries.history:
         response.retries = head.retries     # the last redirect says where it came from
     if call.response_conn is not None:
-        response._connection = call.response_conn
+        response.conn = call.response_conn
     return response
 
 
@@ -146,15 +132,3 @@ cdef bint is_followed(ResponseHead head, object response, Call call) except -1:
     if not 300 <= head.status < 400 or not call.follows:
         return False
     return bool(response.get_redirect_location())
-
-
-@cython.auto_pickle(False)
-cdef class Finalized:
-    """Base of responses: `_dropped()` is called on one that dies with its connection.
-
-    In C, because a response that has none, nearly every one, shall not pay for the call.
-    """
-
-    def __del__(self):
-        if self._connection is not None:
-            self._dropped()

@@ -10,6 +10,7 @@ import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from ._base_connection import BaseHTTPConnection
+from .connection import HTTPConnection
 from ._bulk.request import Request
 from ._collections import HTTPHeaderDict
 from ._limits import Limits
@@ -73,10 +74,11 @@ class Guard:
     def transport_of(self, conn: typing.Any) -> bool | None:
         """The verdict on its socket, or None; connects what is not yet connected."""
 
-def bind_client(
-    which: Guard, response: type, functions: dict[str, Callable[..., typing.Any]]
-) -> None:
-    """Tell the core the guard, the response class, and who does what is not plain."""
+def bind_client(which: Guard, functions: dict[str, Callable[..., typing.Any]]) -> None:
+    """Tell the core the guard, and who does what is not plain."""
+
+def bind_response(response: type[ResponseState]) -> None:
+    """Tell the core the class of the responses that it makes."""
 
 def bind_methods(bit: str, *functions: Callable[..., typing.Any]) -> None:
     """Tell the core the methods of pools or managers that together make up one of its bits."""
@@ -159,8 +161,20 @@ def may_retry_status(retries: typing.Any, method: str, response: typing.Any) -> 
 def is_inherited(conn: object) -> bool:
     """Whether a connection was opened in another process, before a fork."""
 
-class Finalized:
-    """Base of responses: `_dropped()` is called on one that dies with its connection."""
+class ResponseState:
+    """Base of `HTTPResponse`: its attributes that are always set, and its end.
+
+    `_dropped()` is called on one that dies with its connection, `_read_data()` for `data` that
+    was not read before.
+    """
+
+    status: int
+    _head: typing.Any  # ResponseHead | None
+    _body: bytes | None
+    _connection: HTTPConnection | None
+    @property
+    def data(self) -> bytes:
+        """The whole body, read now if it was not before; None when there is none to read."""
 
 class Origins:
     """The pool keys of a manager, by origin."""

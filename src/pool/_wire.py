@@ -748,9 +748,9 @@ def _message_of(head: _fastpool.ResponseHead) -> http.client.HTTPMessage:
 
 
 _fastpool.bind_classes(HTTPHeaderDict._from_container, ServerResponse.from_head)
+_fastpool.bind_response(HTTPResponse)
 _fastpool.bind_client(
     _guard,
-    HTTPResponse,
     {
         "new_wire": new_wire,
         "send_body": _send_body,

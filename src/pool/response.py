@@ -20,7 +20,7 @@ from socket import timeout as SocketTimeout
 from . import util
 from ._base_connection import _TYPE_BODY
 from ._collections import HTTPHeaderDict as HTTPHeaderDict
-from ._fastpool import Finalized, SlotPool
+from ._fastpool import ResponseState, SlotPool
 from ._io import BytesQueueBuffer as BytesQueueBuffer
 from ._io import IOMethods, from_head, lazy
 from ._log import logging
@@ -233,7 +233,7 @@ class BaseHTTPResponse(IOMethods):
         DECODER_ERROR_CLASSES = _DecoderErrors()
     REDIRECT_STATUSES: typing.ClassVar[list[int]] = [301, 302, 303, 307, 308]
 
-    status: int  # no default: on CPython 3.11 it would make every look at it slow
+    status: int
     version: int = from_head(0, "version")
     version_string: str = from_head("HTTP/?", "version_string")
     reason: str | None = from_head(None, "reason")
@@ -485,7 +485,7 @@ def _is_ssl_error(exc: BaseException) -> bool:
     return any(cls.__name__ == "SSLError" and cls.__module__ == "ssl" for cls in type(exc).__mro__)
 
 
-class HTTPResponse(Finalized, BaseHTTPResponse):
+class HTTPResponse(ResponseState, BaseHTTPResponse):
     """A response whose body is read, and decoded, when it is asked for.
 
     Usable as a readable file object (`io.BufferedReader(response)`). Parameters beyond those
@@ -500,9 +500,9 @@ class HTTPResponse(Finalized, BaseHTTPResponse):
     # Nearly every attribute has a default here, so the core makes a response with `__new__` and
     # assigns what differs.
     #
-    # State, always assigned for a response from the wire: status, _head, _body (a preloaded
-    # body, see _set_body); where it applies: decode_content, enforce_content_length,
-    # _connection, _sock_shutdown.
+    # The core's, in ResponseState: status, data, _head, _body (a preloaded body, see _set_body)
+    # and _connection; assigned where it applies: decode_content, enforce_content_length,
+    # _sock_shutdown.
     # Lazy, made from _head at first look: headers, _original_response, _fp, and whatever says
     # from_head(); and
     # _decoded_buffer, _decoder.
@@ -513,13 +513,11 @@ class HTTPResponse(Finalized, BaseHTTPResponse):
     # Bytes left of the chunk that read_chunked() is in; None at a chunk-size line.
     chunk_left: int | None = None
 
-    _body: bytes | None  # no default, as `status`
     _uncached_read_occurred: bool = from_head(False, "has_body")
     # The body of a redirect that a manager follows: left on the wire, to be drained.
     _redirect_deferred: bool = False
     _fp_bytes_read: int = from_head(0, "body_size")
     _pool: HTTPConnectionPool | None = from_head(None, "pool")
-    _connection: HTTPConnection | None = None
     _sock_shutdown: typing.Callable[[int], None] | None = None
     # Set for bodies from the wire: a coding without its end marker is an error. Responses
     # built by hand keep what they always got away with.
@@ -706,12 +704,11 @@ class HTTPResponse(Finalized, BaseHTTPResponse):
         elif sock is not None:
             sock.settimeout(seconds)
 
-    @property
-    def data(self) -> bytes:
-        """The whole body; None for a response that has none to read."""
-        if self._body is None and self._fp:
+    def _read_data(self) -> bytes:
+        """`data` of a body that was not read yet."""
+        if self._fp:
             return self.read(cache_content=True)
-        return self._body  # type: ignore[return-value]  # None is what users test for
+        return None  # type: ignore[return-value]  # what users test for
 
     @property
     def connection(self) -> HTTPConnection | None:
@@ -1169,6 +1166,8 @@ class HTTPResponse(Finalized, BaseHTTPResponse):
     def __copy__(self) -> HTTPResponse:
         copy = type(self).__new__(type(self))
         copy.__dict__.update(self.__dict__)
+        for name in _IN_CORE:
+            setattr(copy, name, getattr(self, name))
         return copy
 
     def __getstate__(self) -> dict[str, typing.Any]:
@@ -1177,11 +1176,16 @@ class HTTPResponse(Finalized, BaseHTTPResponse):
         TypeError while the connection is in use: there may be more to read.
         """
         if self._head is None and self._pool is None and self._original_response is None:
-            return self.__dict__.copy()  # built by hand
+            return {**self.__dict__, **{name: getattr(self, name) for name in _IN_CORE}}
         if self._connection is not None:
             raise TypeError("a response that is still to be read cannot be pickled")
         read = {"_body": self.data, "_fp": _Ended(), "_decoder_initialized": True}
         return {**read, **{name: getattr(self, name) for name in _RECEIVED}}
+
+    def __setstate__(self, state: dict[str, typing.Any]) -> None:
+        for name in _IN_CORE:
+            setattr(self, name, state.pop(name, None))
+        self.__dict__.update(state)
 
     def __iter__(self) -> typing.Iterator[bytes]:
         """The decoded body line by line, split at LF only."""
@@ -1206,6 +1210,9 @@ class _Ended:
     def read(self, amt: int | None = None) -> bytes:
         return b""
 
+
+# Attributes of ResponseState, which are not in `__dict__`.
+_IN_CORE = ("status", "_head", "_body", "_connection")
 
 # What remains of a response that has been read when it travels.
 _RECEIVED = (

@@ -1,0 +1,102 @@
+# Layer 5: cdef class ResponseState, what every response from the wire has set, and the way from
+# a finished exchange to it.  Owns those attributes, which are C fields because each request sets
+# them; the rest of a response, and all that is lazy, is pool.response's.  Calls answer.
+
+cdef extern from *:
+    """
+    /* type.__new__(type), without a look for the name. */
+    static inline PyObject *fp_new(PyObject *type, PyObject *no_arguments) {
+        return ((PyTypeObject *)type)->tp_new((PyTypeObject *)type, no_arguments, NULL);
+    }
+    """
+    object fp_new(object type, object no_arguments)
+
+cdef object Response = None             # pool.response.HTTPResponse
+cdef tuple NOTHING = ()
+
+
+def bind_response(response not None):
+    """Tell the core the class of the responses that it makes; a ResponseState."""
+    global Response
+    Response = response
+
+
+@cython.auto_pickle(False)
+cdef class ResponseState:
+    """Base of `HTTPResponse`: its attributes that are always set, and its end.
+
+    `_dropped()` is called on one that dies with its connection.
+    """
+
+    cdef object code            # int, or what the user gave
+    cdef object head            # ResponseHead, or None for a response made by hand
+    cdef object body            # bytes as `data` returns them, or None: not read yet
+    cdef object conn            # the connection that its end gives back, or None
+
+    def __del__(self):
+        # Nearly every response has none, and does not pay for a call.
+        if self.conn is not None:
+            self._dropped()
+
+    # Without a GIL a reader and a writer of one field must not meet; with it this is nothing.
+
+    @property
+    def status(self):
+        """Status code."""
+        with cython.critical_section(self):
+            return self.code
+
+    @status.setter
+    def status(self, value):
+        with cython.critical_section(self):
+            self.code = value
+
+    @property
+    def _head(self):
+        with cython.critical_section(self):
+            return self.head
+
+    @_head.setter
+    def _head(self, value):
+        with cython.critical_section(self):
+            self.head = value
+
+    @property
+    def _body(self):
+        with cython.critical_section(self):
+            return self.body
+
+    @_body.setter
+    def _body(self, value):
+        with cython.critical_section(self):
+            self.body = value
+
+    @property
+    def _connection(self):
+        with cython.critical_section(self):
+            return self.conn
+
+    @_connection.setter
+    def _connection(self, value):
+        with cython.critical_section(self):
+            self.conn = value
+
+    @property
+    def data(self):
+        """The whole body, read now if it was not before; None when there is none to read."""
+        with cython.critical_section(self):
+            body = self.body
+        return self._read_data() if body is None else body
+
+
+cdef ResponseState response_new(ResponseHead head, object body):
+    """A response with its head, and its body if there is nothing left to do for that."""
+    cdef ResponseState response = fp_new(Response, NOTHING)
+    response.head = head
+    response.code = head.status
+    response.body = body
+    return response
+
+
+cdef inline object status_of(object response):
+    return (<ResponseState> response).code if type(response) is Response else response.status
