@@ -15,6 +15,11 @@ def bind_classes(headers, original_response):
     make_original_response = original_response
 
 
+cdef object end_of_url(object url, Py_ssize_t start):
+    """The request target in a URL; cut out where it is looked at, which is seldom."""
+    return ((<str> url)[start:] or "/") if start else url
+
+
 @cython.final
 @cython.freelist(64)
 cdef class ResponseHead:
@@ -30,8 +35,9 @@ cdef class ResponseHead:
     cdef readonly object length         # int: body bytes announced; None: unknown
     cdef public object reader           # BodyReader of a body still to be read, or None
     cdef public object method           # str of the request, or None; set by the caller
-    cdef readonly object url            # the request's target; the next two for its response
-    cdef readonly object pool
+    cdef object target                  # the request's target, behind `target_at`
+    cdef Py_ssize_t target_at
+    cdef readonly object pool           # these two for its response
     cdef readonly object retries
     cdef bytes raw
     cdef Field *fields
@@ -48,6 +54,11 @@ cdef class ResponseHead:
         return PyUnicode_DecodeLatin1(
             PyBytes_AS_STRING(self.raw) + self.reason_at, self.reason_size, NULL
         )
+
+    @property
+    def url(self):
+        """The request's target."""
+        return end_of_url(self.target, self.target_at)
 
     def headers(self):
         """A new header dict of all fields."""

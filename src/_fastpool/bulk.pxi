@@ -79,7 +79,8 @@ cdef class Result:
     cdef readonly Origin _origin
     cdef Lane _channel           # while its exchange runs
     cdef public object _trip        # pool._bulk's state of a request that is not plain, or None
-    cdef public str _target         # request target of a plain request
+    cdef str url                    # target of a plain request, behind `target_at`; or None
+    cdef Py_ssize_t target_at
     cdef uint64_t number            # position in the input
     cdef int64_t until              # CLOCK_MONOTONIC ns of its deadline; 0: none, or not started
     cdef bint flying                # counted in Run.in_flight
@@ -94,6 +95,22 @@ cdef class Result:
         if type(self._item) is str:
             self._item = plain_get(self._item)
         return self._item
+
+    @property
+    def _target(self):
+        """Request target of a plain request, or None."""
+        return end_of_url(self.url, self.target_at)
+
+    @_target.setter
+    def _target(self, str target):
+        self.url = target
+        self.target_at = 0
+
+    cdef Text target_text(self) except *:
+        cdef Text text = text_of(self.url)
+        if text.size == <size_t> self.target_at:
+            return text_literal(b"/", 1)
+        return text_literal(text.data + self.target_at, text.size - self.target_at)
 
     @property
     def _deadline(self):
@@ -157,8 +174,6 @@ cdef class Origin:
     cdef readonly Shelf shelf       # None: nothing of it can be sent without blocking
     cdef readonly object retries    # Retry of requests that give none
     cdef readonly object connect_timeout    # seconds, or None
-    cdef str key
-    cdef Text prefix                # the memory of `key`
     cdef object waiting             # deque of Results
     cdef Py_ssize_t in_flight
     cdef Py_ssize_t limit
@@ -172,9 +187,7 @@ cdef class Origin:
     cdef int64_t read_ns
     cdef readonly uint64_t requests # exchanges begun and not yet added to pool.num_requests
 
-    def __init__(self, str key, shelf, Py_ssize_t limit):
-        self.key = key
-        self.prefix = text_of(key)
+    def __init__(self, shelf, Py_ssize_t limit):
         self.shelf = shelf
         self.limit = limit
         self.waiting = py_deque()

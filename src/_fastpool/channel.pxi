@@ -88,7 +88,7 @@ cdef class Channel:
             if body is not None:
                 wire.hold(body)
             xchg_check_length(&wire.x)
-            wire.begin_io(self.sock, self.direct, send_ns, read_ns)
+            wire.begin_io(self.link.fd, self.direct, send_ns, read_ns)
         except BaseException:
             wire.release()
             xchg_dead(&wire.x)

@@ -14,6 +14,9 @@ cdef enum:
     LINK_SPARE = 64         # positions of a fresh table
     POSITIONS_MAX = 1048575
 
+# Receive buffers are passed on from the exchange that has ended, or waits for its answer, to the
+# next that receives: thousands wait, a few receive, and these use the same memory in turn.
+
 
 cdef int mux_open(Mux *m, int kind) noexcept nogil:
     memset(m, 0, sizeof(Mux))
@@ -25,6 +28,9 @@ cdef void mux_close(Mux *m, bint foreign) noexcept nogil:
     """`foreign`: in a forked child.  The links have been dropped, or die with the caller."""
     ev_close(&m.set, foreign)
     tmr_free(&m.timers)
+    while m.spare_count:
+        m.spare_count -= 1
+        buf_free(&m.spares[m.spare_count])
     free(m.links)
     free(m.next_free)
     free(m.serial)
@@ -169,6 +175,9 @@ cdef void mux_step(Mux *m, Link *k) noexcept nogil:
     """Drive an exchange as far as its socket goes; at its end it is layer 5's."""
     cdef int status = ST_EINTR
     k.t.budget = STEP_BYTES
+    if k.x.inp.data is NULL and m.spare_count:
+        m.spare_count -= 1
+        k.x.inp = m.spares[m.spare_count]
     while status == ST_EINTR:       # no call waits, so none is worth a look at the signals
         if k.into is NULL:
             status = rt_run(k.x, k.t, True)
@@ -202,8 +211,7 @@ cdef void mux_await(Mux *m, Link *k) noexcept nogil:
     cdef Transport *t = k.t
     cdef int64_t limit = t.send_ns if t.sending else t.read_ns
     if k.x.phase == PHASE_HEAD and buf_size(&k.x.inp) == 0:
-        # Thousands wait for an answer, a few receive one: these use the same memory in turn.
-        buf_free(&k.x.inp)
+        mux_take_spare(m, &k.x.inp)
     if limit >= 0 and t.until == 0 and k.queue == QUEUE_NONE:
         t.until = m.now + limit
     k.due = t.until
@@ -214,6 +222,17 @@ cdef void mux_await(Mux *m, Link *k) noexcept nogil:
     if k.due and (k.timer.at == 0 or k.due < k.timer.when):
         if tmr_set(&m.timers, &k.timer, k.due) != ST_OK:
             mux_fault(m, k, ST_NO_MEMORY)
+
+
+cdef void mux_take_spare(Mux *m, Buffer *b) noexcept nogil:
+    """Keep the memory of a receive buffer that holds nothing of interest any more."""
+    if b.cap != BUFFER_SIZE or m.spare_count == SPARE_BUFFERS:
+        buf_free(b)
+        return
+    buf_clear(b)
+    m.spares[m.spare_count] = b[0]
+    m.spare_count += 1
+    memset(b, 0, sizeof(Buffer))
 
 
 cdef void mux_fault(Mux *m, Link *k, int status) noexcept nogil:
@@ -229,6 +248,8 @@ cdef void mux_end(Mux *m, Link *k) noexcept nogil:
     k.due = 0
     if k.t.fd >= 0 and k.t.ready & FP_READ and not tcp_is_quiet(k.t.fd):
         k.x.tainted = 1
+    if k.x.phase == PHASE_DONE and k.x.head.status != 101:
+        mux_take_spare(m, &k.x.inp)
     ev_want(&m.set, k.fd, k.tag, FP_READ)
 
 

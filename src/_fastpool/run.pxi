@@ -8,8 +8,6 @@
 # Invariants beside Schedule's: waiting + resting <= ahead, unless retries come back;
 # next(source) is called in the consumer's thread, inside next(), and nowhere else.
 
-from libc.string cimport memcmp
-
 cdef enum:
     BURST = 64                      # requests started between two looks at the multiplexer
     SLOW_PULL_NS = 5000000          # a burst ends when the input has taken so long
@@ -38,6 +36,7 @@ cdef class Run(Schedule):
     cdef object source              # iterator over the input
     cdef readonly dict origins      # "http://host:port" as it stands in URLs -> Origin
     cdef Origin last                # the one of the request before
+    cdef str spelling               # its key in `origins`
     cdef Py_ssize_t ahead
     cdef uint64_t received
     cdef int64_t deadline_ns        # 0: none
@@ -82,7 +81,8 @@ cdef class Run(Schedule):
         self.enter()
         try:
             # One look for all lanes, before each of them would be polled when it is used.
-            if self.in_flight and fp_now_ns() - self.looked > FRESH_NS:
+            self.now = fp_now_ns()
+            if self.in_flight and self.now - self.looked > FRESH_NS:
                 self.turn(0)
             while True:
                 if fp_load_u32(&self.poked):
@@ -148,7 +148,7 @@ cdef class Run(Schedule):
         cdef Result r
         self.more = False
         while self.has_room() and not self.stopping:
-            if left == 0 or (until and fp_now_ns() > until):
+            if left == 0 or (until and self.now > until):
                 self.more = True
                 return 0
             left -= 1
@@ -162,7 +162,7 @@ cdef class Run(Schedule):
                 if self.is_full():
                     return 0
                 if not until:
-                    until = fp_now_ns() + SLOW_PULL_NS
+                    until = self.now + SLOW_PULL_NS
                 r = self.pull()
                 if r is None:
                     continue
@@ -177,6 +177,7 @@ cdef class Run(Schedule):
         except StopIteration:
             self.exhausted = True
             return None
+        self.now = fp_now_ns()      # the input may have taken its time
         if item is None:
             self.paused = True
             return None
@@ -205,41 +206,41 @@ cdef class Run(Schedule):
         if type(url) is not str or not PyUnicode_IS_ASCII(url):
             return False
         text = text_of(url)
-        size = url_plain_origin(text)
+        size = 0 if origin is None else url_behind(text, text_of(self.spelling))
         if size == 0:
-            return False
-        if origin is None or origin.prefix.size != size or memcmp(
-            origin.prefix.data, text.data, size
-        ) != 0:
+            size = url_plain_origin(text)
+            if size == 0:
+                return False
             key = (<str> url)[:size]
             origin = self.origins.get(key)
             if origin is None:
                 return False
             self.last = origin
+            self.spelling = key
         if not origin.plain:
             return False
         r._origin = origin
-        r._target = (<str> url)[size:] if text.size > size else "/"
+        r.url = url
+        r.target_at = size
         return True
 
     cdef int launch(self, Result r) except -1:
         """Into flight: on an idle lane, or by way of the policy, which opens one."""
         cdef Origin origin = r._origin
         cdef Lane lane
-        cdef int64_t now
         r.flying = True
         self.in_flight += 1
         origin.in_flight += 1
         if self.deadline_ns:
-            now = fp_now_ns()
             if not r.until:
-                r.until = now + self.deadline_ns
-            elif now >= r.until:
+                r.until = self.now + self.deadline_ns
+            elif self.now >= r.until:
                 self.engine.expire(r)
                 return 0
         lane = None if origin.shelf is None else self.idle_lane(origin.shelf)
         if lane is None:
             self.engine.connect(r, origin)
+            self.now = fp_now_ns()
         else:
             self.begin(r, lane)
         return 0
@@ -263,7 +264,7 @@ cdef class Run(Schedule):
             headers = self.manager.headers if self.given_headers is None else self.given_headers
         try:
             lane.wire.block = self.block    # one for all lanes
-            lane.wire.serialise(method, r._target, headers, lane.host, length)
+            lane.wire.serialise(method, r.target_text(), headers, lane.host, length)
             self.block = lane.wire.block
         except Exception as e:
             self.engine.failed(r, e, lane)
@@ -302,7 +303,7 @@ cdef class Run(Schedule):
             self.complete(r, head, error)
         if self.outside:
             self.engine.collect()
-        self.looked = fp_now_ns()
+        self.looked = self.now = fp_now_ns()
         return 0
 
     cdef int complete(self, Result r, ResponseHead head, error) except -1:
@@ -314,9 +315,10 @@ cdef class Run(Schedule):
         elif r._trip is None and not head.defects and not looks_odd(head.status, origin.refused):
             item = r._item
             response = self.respond(
-                head, "GET" if type(item) is str else (<RequestFields> item).method, r._target,
+                head, "GET" if type(item) is str else (<RequestFields> item).method, r.url,
                 origin.retries, lane.shelf.pool,
             )
+            head.target_at = r.target_at
             if self.debug:
                 self.engine.log(response)
             self.settle(lane)
@@ -329,7 +331,7 @@ cdef class Run(Schedule):
     cpdef object respond(self, ResponseHead head, str method, str url, retries, pool):
         """An HTTPResponse with its whole body, which is not decoded yet if it was encoded."""
         head.method = method
-        head.url = url
+        head.target = url
         head.retries = retries
         head.pool = pool
         return response_new(head, None if head.encoded else head.body)

@@ -30,6 +30,7 @@ cdef class Schedule:
     cdef readonly Py_ssize_t connections    # open ones and those being opened
     cdef uint64_t delivered
     cdef int64_t looked             # CLOCK_MONOTONIC ns of the last turn of the multiplexer
+    cdef int64_t now                # the same, of the last look at the clock
 
     def __cinit__(self):
         self.parked = {}
@@ -154,7 +155,7 @@ cdef class Schedule:
             if not shelf.idle:
                 del self.parked[shelf]
             # The multiplexer has noted who closed by the time it was last looked at.
-            if fp_now_ns() - self.looked < FRESH_NS and xchg_is_reusable(&lane.wire.x):
+            if self.now - self.looked < FRESH_NS and xchg_is_reusable(&lane.wire.x):
                 return lane
             if lane.wire.is_idle(lane.sock):
                 return lane
@@ -171,7 +172,7 @@ cdef class Schedule:
     cpdef int settle(self, Lane lane) except -1:
         """After an exchange: keep the lane for the next one, if it can carry one."""
         cdef Shelf shelf = lane.shelf
-        if not lane.wire.reusable:
+        if not lane.wire.is_reusable():
             return self.discard(lane)
         if shelf.contended:
             # Others are in line for the pool's connections: one request, then the next turn.

@@ -49,7 +49,7 @@ cdef object exchange(object pool, object conn, Call call, object timeout):
         raise
     head.pool = pool
     head.method = call.method
-    head.url = call.url
+    head.target = call.url
     head.retries = call.retries
     if head.body is None or not call.preload_content:
         head.reader = BodyReader(wire, sock, direct, seconds)

@@ -257,6 +257,9 @@ cdef struct LinkList:
     Link *first
     Link *last
 
+cdef enum:
+    SPARE_BUFFERS = 64
+
 cdef struct Mux:            # written by mux.pxi; `woken` by any thread
     EventSet set
     Timers timers
@@ -268,6 +271,8 @@ cdef struct Mux:            # written by mux.pxi; `woken` by any thread
     uint32_t *next_free     # malloc'd, owned
     uint32_t *serial        # of a position: counts its links; malloc'd, owned
     int64_t now             # ns: when the events being handled were fetched
+    Buffer spares[SPARE_BUFFERS]    # receive buffers that no exchange uses; owned
+    int spare_count
     uint32_t woken          # atomic: somebody rang, and run() has not yet returned for it
 
 # --- slots: the lock-free slot array (slots.pxi owns every field) --------------------------

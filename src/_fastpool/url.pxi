@@ -30,6 +30,14 @@ cdef size_t url_plain_origin(Text url) noexcept nogil:
     return i
 
 
+cdef size_t url_behind(Text url, Text origin) noexcept nogil:
+    """url_plain_origin(), for an origin in normal form that may be the URL's; else 0."""
+    cdef size_t size = origin.size
+    if url.size <= size or url.data[size] != c"/" or memcmp(url.data, origin.data, size) != 0:
+        return 0
+    return size if url_is_plain_target(url, size) else 0
+
+
 cdef inline size_t url_scheme(Text url) noexcept nogil:
     if url.size > 7 and memcmp(url.data, <const char *> b"http://", 7) == 0:
         return 7

@@ -55,6 +55,9 @@ cdef class Wire:
 
     @property
     def reusable(self):
+        return self.is_reusable()
+
+    cdef bint is_reusable(self) noexcept:
         """The one answer to "may this connection carry another request?"."""
         return (
             xchg_is_reusable(&self.x)
@@ -93,9 +96,9 @@ cdef class Wire:
         `host`: the Host field to send if the caller gives none.  `length`: the body's size in
         bytes, or FRAME_*.  Returns the SEEN_* bits of the caller's fields.
         """
-        return self.serialise(method, target, headers, host, length)
+        return self.serialise(method, text_of(target), headers, host, length)
 
-    cdef int serialise(self, str method, str target, object headers, bytes host,
+    cdef int serialise(self, str method, Text target, object headers, bytes host,
                        Py_ssize_t length) except -1:
         """prepare() for compiled callers."""
         cdef int seen
@@ -119,7 +122,7 @@ cdef class Wire:
         finally:
             self.leave()
 
-    cdef int write_head(self, str method, str target, object headers, bytes host,
+    cdef int write_head(self, str method, Text target, object headers, bytes host,
                         Py_ssize_t length) except -1:
         # The caller's fields come last on the wire and decide what goes before them: they are
         # written into the receive buffer, which is free until the request is out.
@@ -144,10 +147,11 @@ cdef class Wire:
             req_drop_length(scratch)
             fields.size = scratch.end
             self.x.declared = -1
-        status = req_line(out, text_of(method), text_of(target))
+        status = req_line(out, text_of(method), target)
         if status != ST_OK:
             buf_clear(scratch)
-            check(status, &self.x, method if status == ST_BAD_METHOD else target)
+            shown = PyUnicode_DecodeLatin1(target.data, target.size, NULL)
+            check(status, &self.x, method if status == ST_BAD_METHOD else shown)
         status = write_defaults(out, seen, host, length, self.user_agent)
         if status == ST_OK:
             status = buf_put(out, fields.data, fields.size)
@@ -243,7 +247,10 @@ cdef class Wire:
             if body is not None:
                 self.hold(body)
             xchg_check_length(&self.x)
-            self.begin_io(sock, direct, nanoseconds(send_timeout), nanoseconds(read_timeout))
+            self.begin_io(
+                sock.fileno() if direct else -1, direct,
+                nanoseconds(send_timeout), nanoseconds(read_timeout),
+            )
             status = self.drive(sock, preload)
             answer = self.answer(sock, status)
             if status == ST_FULL:
@@ -273,14 +280,14 @@ cdef class Wire:
             self.finish(sock)
         return answer
 
-    cdef int begin_io(self, object sock, bint direct, int64_t send_ns, int64_t read_ns) except -1:
+    cdef int begin_io(self, int fd, bint direct, int64_t send_ns, int64_t read_ns) except -1:
         cdef Exchange *x = &self.x
-        self.t.fd = sock.fileno() if direct else -1
+        self.t.fd = fd if direct else -1
         self.t.send_ns = send_ns
         self.t.read_ns = read_ns
         self.t.until = 0
         self.t.answered = 0
-        if direct and self.t.fd < 0:
+        if direct and fd < 0:
             raise OSError(9, py_strerror(9))
         if not direct and buf_size(&x.out) + x.body_out.size <= BUFFER_SIZE:
             # One TLS record instead of two.
@@ -306,7 +313,7 @@ cdef class Wire:
         cdef int status
         pin(sock)
         try:
-            self.begin_io(sock, direct, send_ns, -1)
+            self.begin_io(sock.fileno() if direct else -1, direct, send_ns, -1)
             while True:
                 with nogil:
                     status = rt_send(&self.x, &self.t)
@@ -361,8 +368,8 @@ cdef class Wire:
         """The body is complete: give memory back, and note what came behind it."""
         if buf_size(&self.x.inp) or (self.t.fd < 0 and pending_of(sock)):
             self.x.tainted = 1
-        if self.x.head.status != 101:
-            buf_free(&self.x.inp)
+        if self.x.head.status != 101 and self.channel is NULL:
+            buf_free(&self.x.inp)       # else a Mux takes it back: see mux_end()
         if self.x.out.cap > 4096:
             buf_free(&self.x.out)
         return 0

@@ -10,10 +10,10 @@ import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from ._base_connection import BaseHTTPConnection
-from .connection import HTTPConnection
 from ._bulk.request import Request
 from ._collections import HTTPHeaderDict
 from ._limits import Limits
+from .connection import HTTPConnection
 from .response import BaseHTTPResponse, HTTPResponse
 
 _T = typing.TypeVar("_T")
@@ -436,7 +436,7 @@ class Origin:
     plain: bool
     requests: int
     connect_timeout: float | None
-    def __init__(self, key: str, shelf: Shelf | None, limit: int) -> None: ...
+    def __init__(self, shelf: Shelf | None, limit: int) -> None: ...
     def set_plain(
         self,
         retries: typing.Any,

@@ -126,20 +126,20 @@ class Engine:
             if len(origins) > 8 * self.options.concurrency + 1024:
                 self._dismiss(self.run.idle_origins())
                 origins = self.run.origins
-            origin = origins[key] = self._new_origin(key, pool)
+            origin = origins[key] = self._new_origin(pool)
         plain = _fastpool.plain_url(url)
         if plain:
             origins[url[:plain]] = origin  # as it stands in URLs
         return origin
 
-    def _new_origin(self, key: str, pool: HTTPConnectionPool | None) -> Origin:
+    def _new_origin(self, pool: HTTPConnectionPool | None) -> Origin:
         limit = self.options.per_host or sys.maxsize
         if pool is None or not is_stock_pool(pool):
-            return Origin(key, None, limit)
+            return Origin(None, limit)
         shelf = self._shelves.get(pool)
         if shelf is None:
             shelf = self._shelves[pool] = Shelf(pool)
-        origin = Origin(key, shelf, limit)
+        origin = Origin(shelf, limit)
         trip = Trip.plain_of(self, pool)
         if trip is not None:
             origin.set_plain(trip.retries, trip.drains_redirects, trip.timeouts())
