@@ -80,10 +80,6 @@ cdef class Run(Schedule):
             return None
         self.enter()
         try:
-            # One look for all lanes, before each of them would be polled when it is used.
-            self.now = fp_now_ns()
-            if self.in_flight and self.now - self.looked > FRESH_NS:
-                self.turn(0)
             while True:
                 if fp_load_u32(&self.poked):
                     fp_store_u32(&self.poked, 0)
@@ -148,7 +144,7 @@ cdef class Run(Schedule):
         cdef Result r
         self.more = False
         while self.has_room() and not self.stopping:
-            if left == 0 or (until and self.now > until):
+            if left == 0 or self.now > until > 0:
                 self.more = True
                 return 0
             left -= 1
@@ -161,11 +157,14 @@ cdef class Run(Schedule):
             if r is None:
                 if self.is_full():
                     return 0
-                if not until:
-                    until = self.now + SLOW_PULL_NS
                 r = self.pull()
-                if r is None:
-                    continue
+            self.now = fp_now_ns()      # the input may have taken its time
+            if not until:
+                until = self.now + SLOW_PULL_NS
+            if r is None:
+                continue
+            if self.in_flight and self.now - self.looked > FRESH_NS:
+                self.turn(0)            # one look for all lanes, before each would be polled
             self.launch(r)
         return 0
 
@@ -177,7 +176,6 @@ cdef class Run(Schedule):
         except StopIteration:
             self.exhausted = True
             return None
-        self.now = fp_now_ns()      # the input may have taken its time
         if item is None:
             self.paused = True
             return None
@@ -188,7 +186,7 @@ cdef class Run(Schedule):
         if not self.read_plainly(r):
             self.engine.receive(r)          # in line, in a helper's hands, or finished
             return None
-        if r._origin.in_flight >= r._origin.limit or r._origin.waiting:
+        if r._origin.in_flight >= r._origin.limit or (self.waiting and r._origin.waiting):
             self.place(r, r._origin, False)
             return None
         return r

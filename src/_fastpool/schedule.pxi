@@ -90,7 +90,7 @@ cdef class Schedule:
         r.flying = False
         self.in_flight -= 1
         origin.in_flight -= 1
-        if origin.waiting:
+        if self.waiting and origin.waiting:
             self.requeue(origin)
         return 0
 
