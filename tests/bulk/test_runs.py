@@ -330,17 +330,22 @@ def test_interrupt_while_answers_come(
     lost: list[int] = []
     monkeypatch.setattr(sys, "unraisablehook", lambda _: lost.append(1))
 
-    def interrupted() -> bool:
+    def await_loss(results: Any) -> None:
+        """In a frame of its own: CPython 3.13 covers the end of a loop that ends with an `if` by
+        no `except` and no `with` of the same function, and there signals are looked for."""
         before = len(lost)
+        for _ in results:
+            if len(lost) > before:
+                return
+
+    def interrupted() -> bool:
         signal.setitimer(signal.ITIMER_PROF, 0.01)  # of CPU time: not while all wait
         try:
             with manager.imap_unordered(itertools.repeat(url), concurrency=4) as results:
-                for _ in results:
-                    if len(lost) > before:
-                        return False
+                await_loss(results)
         except KeyboardInterrupt:
             return True
-        raise AssertionError("the input has no end")
+        return False
 
     stock = signal.signal(signal.SIGPROF, signal.default_int_handler)
     try:
