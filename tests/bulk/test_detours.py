@@ -17,9 +17,10 @@ import pytest
 import pool
 from pool import HTTPConnectionPool, PoolManager, ProxyManager, Request, Retry
 from pool.exceptions import InsecureRequestWarning, MaxRetryError, ProxyError
+from tests.support.codings import encode
 from tests.support.programs import need_module
 from tests.support.relay import Relay
-from tests.support.scripted import Expect, Send, Stall, reply
+from tests.support.scripted import Expect, Send, Stall, chunked, reply
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -158,6 +159,18 @@ def test_deadline_and_size_of_what_helpers_do(scripted: Any) -> None:
         found = manager.map(given, deadline=0.5, max_body=1000, retries=False)
     assert type(found[0].error).__name__ in ("DeadlineError", "ReadTimeoutError")
     assert isinstance(found[1].error, pool.exceptions.BodyTooLargeError)
+
+
+def test_bodies_that_helpers_read_within_the_limit(scripted: Any) -> None:
+    packed = reply(encode(bytes(1000), "gzip"), "Content-Encoding: gzip")
+    pieces = reply(chunked(bytes(300), bytes(700)), "Transfer-Encoding: chunked")
+    servers = [scripted([Expect(), Send(data)] * 2) for data in (reply(), packed, pieces)]
+    with CountingManager(timeout=10) as manager:
+        found = manager.map([server.url() for server in servers], max_body=1000)
+        assert [r.response.data for r in found] == [b"", bytes(1000), bytes(1000)]
+        again = manager.map([server.url() for server in servers], max_body=1000)
+        assert [r.error for r in again] == [None] * 3
+    assert [server.connections() for server in servers] == [1] * 3, "given back when read"
 
 
 def test_files_and_iterators_as_bodies(echo: Any) -> None:

@@ -545,6 +545,37 @@ def test_body_larger_than_allowed(manager: PoolManager, scripted: Any) -> None:
     assert found[6].response.tell() < 1000
 
 
+def test_body_that_is_not_to_be_decoded_counts_as_it_was_sent(
+    manager: PoolManager, scripted: Any
+) -> None:
+    packed = encode(bytes(50_000), "gzip")
+    server = scripted([Expect(), Send(reply(packed, "Content-Encoding: gzip"))])
+    (result,) = manager.map([server.url()], max_body=1000, decode_content=False)
+    assert result.response.data == packed and len(packed) < 1000
+
+
+def test_origins_of_before_are_forgotten_when_there_are_thousands(
+    nginx: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stock = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *rest: stock("127.0.0.1", *rest))
+    port = nginx.url("").rpartition(":")[2].strip("/")
+    names = [f"h{number}" for number in range(1_300)]
+    requests = [
+        # Those of the first hosts stay open: no process may have as many as there are hosts.
+        Request("GET", f"http://{name}.test:{port}/echo?token={name}", headers=headers)
+        for names, headers in ((names[:100], {}), (names[100:], {"Connection": "close"}))
+        for name in names
+    ]
+    with PoolManager(num_pools=2_000, timeout=10) as manager:
+        found = manager.map([*requests, *requests[:100]], concurrency=4)
+        assert [r.error for r in found if r.error] == []
+        assert [r.response.data.decode() for r in found] == names + names[:100]
+        pools = [manager.connection_from_url(r.url) for r in requests]
+        assert {(p.num_connections, p.num_requests) for p in pools[:100]} == {(1, 2)}
+        assert {(p.num_connections, p.num_requests) for p in pools[100:]} == {(1, 1)}
+
+
 def test_coding_that_cannot_be_undone(manager: PoolManager, scripted: Any) -> None:
     server = scripted([Expect(), Send(reply(b"no gzip", "Content-Encoding: gzip"))])
     (result,) = manager.imap_unordered([server.url()])

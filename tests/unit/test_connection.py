@@ -66,6 +66,16 @@ class TestRequest:
         assert seen.get("content-length") == length
         assert seen.get("transfer-encoding") == (None if length else "chunked")
 
+    def test_old_name_of_a_chunked_request_still_works(self, module: Any, scripted: Any) -> None:
+        server = scripted()
+        conn = module.HTTPConnection(server.host, server.port, timeout=10)
+        with pytest.warns(FutureWarning, match=r"request_chunked\(\) is deprecated"):
+            conn.request_chunked("POST", "/here", body=b"abc", headers={"X": "1"})
+        assert conn.getresponse().status == 200
+        conn.close()
+        (seen,) = server.requests
+        assert (seen.get("transfer-encoding"), seen.get("x"), seen.body) == ("chunked", "1", b"abc")
+
     def test_headers_of_bytes_are_sent(self, module: Any, scripted: Any) -> None:
         seen = exchange(module, scripted(), "GET", headers={"Expect": b"nothing", "X-N": 5})
         assert (seen.get("expect"), seen.get("x-n")) == ("nothing", "5")
@@ -313,6 +323,17 @@ class TestTLS:
         assert conn.getresponse().data == b"secret"
         conn.close()
         assert not conn.is_verified
+
+    def test_old_way_to_set_certificates_still_works(
+        self, module: Any, scripted: Any, certificates: Any
+    ) -> None:
+        server = scripted(context=certificates.server.server_context())
+        conn = module.HTTPSConnection(server.host, server.port, timeout=10)
+        with pytest.warns(FutureWarning, match=r"set_cert\(\) is deprecated"):
+            conn.set_cert(ca_certs=str(certificates.ca))
+        conn.connect()
+        assert conn.is_verified
+        conn.close()
 
     def test_wrong_name_is_refused(
         self, module: Any, scripted: Any, certificates: Any

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import io
 import pickle
+import ssl
 from types import ModuleType
 from typing import Any
 
@@ -56,6 +57,30 @@ class TestWhichPool:
             manager.request("GET", server.url("/"))
             assert len(manager.pools) == 2
             assert sorted(key.key_maxsize or 0 for key in manager.pools.keys()) == [0, 5]  # noqa: SIM118
+
+    def test_keyword_that_is_none_takes_the_default_back(self, module: Any) -> None:
+        with module.PoolManager(maxsize=5) as manager:
+            url = "http://a.test/"
+            assert manager.connection_from_url(url).pool.maxsize == 5
+            other = manager.connection_from_url(url, pool_kwargs={"maxsize": None, "timeout": 3})
+            assert (other.pool.maxsize, other.timeout.connect_timeout) == (1, 3)
+
+    def test_strict_is_no_keyword_any_more(self, module: Any) -> None:
+        context = {"scheme": "http", "host": "a.test", "port": 80, "strict": True}
+        with module.PoolManager() as manager:
+            with pytest.warns(FutureWarning, match="'strict' parameter is no longer needed"):
+                found = manager.connection_from_context(context)
+            assert found is manager.connection_from_url("http://a.test/")
+
+    def test_pool_made_without_a_context_has_the_managers_keywords(self, module: Any) -> None:
+        with module.PoolManager(maxsize=5) as manager:
+            assert manager._new_pool("http", "a.test", 81).pool.maxsize == 5
+
+    @pytest.mark.parametrize("url", ["http://a.test", "https://a.test", "a.test"])
+    def test_single_pool_of_a_url_has_its_schemes_port(self, impl: ModuleType, url: str) -> None:
+        with impl.connection_from_url(url, maxsize=2) as found:
+            assert (found.host, found.port) == ("a.test", 443 if "https" in url else 80)
+            assert found.pool.maxsize == 2
 
     def test_mapping_changed_in_place_changes_the_pool(self, module: Any, scripted: Any) -> None:
         server = scripted()
@@ -309,6 +334,21 @@ class TestProxy:
         assert seen.target == "http://origin.test/a?token=f"
         assert (seen.get("host"), seen.get("accept")) == ("origin.test", "*/*")
         assert (seen.get("proxy-authorization"), seen.get("x")) == ("p", "1")
+
+    def test_proxy_is_given_as_a_pool(self, impl: ModuleType, module: Any, scripted: Any) -> None:
+        server = scripted()
+        with impl.HTTPConnectionPool(server.host, server.port) as pool:
+            with module.ProxyManager(pool, timeout=10) as manager:
+                manager.request("GET", "http://origin.test/")
+        assert server.requests[0].target == "http://origin.test/"
+
+    def test_context_of_a_forwarding_proxy_is_told_to_move(self, module: Any) -> None:
+        context = ssl.create_default_context()
+        with pytest.warns(FutureWarning, match="Use proxy_ssl_context to configure"):
+            manager = module.ProxyManager(
+                "https://proxy.test", use_forwarding_for_https=True, ssl_context=context
+            )
+        assert manager.proxy_ssl_context is context
 
     def test_one_pool_for_all_forwarded_hosts(self, module: Any, scripted: Any) -> None:
         server = scripted()

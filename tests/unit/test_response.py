@@ -8,6 +8,7 @@ import http.client
 import importlib
 import io
 import json
+import os
 import pickle
 import random
 import socket
@@ -27,6 +28,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.scripted import Expect, Send, reply
 from tests.unit.test_decoders import CODINGS, bomb, codings, needs_brotli
 
 Module = types.ModuleType
@@ -929,6 +931,104 @@ def test_length_remaining(
 ) -> None:
     response = response_module.HTTPResponse(headers=headers, preload_content=False, **kwargs)
     assert response.length_remaining == expected
+
+
+def test_two_lengths_that_differ_are_refused(response_module: Module, exceptions: Module) -> None:
+    with pytest.raises(exceptions.InvalidHeader, match=r"multiple unmatching values \(1, 2\)"):
+        response_module.HTTPResponse(headers={"Content-Length": "1, 2"}, preload_content=False)
+
+
+def test_descriptor_is_that_of_the_file(response_module: Module) -> None:
+    with pytest.raises(OSError, match="has no file to get a fileno from"):
+        response_module.HTTPResponse(b"read already").fileno()
+
+    class NoDescriptor:
+        def read(self, amt: int | None = None) -> bytes:
+            return b""
+
+    hollow = response_module.HTTPResponse(NoDescriptor(), preload_content=False)
+    with pytest.raises(OSError, match="wrapped around has no file descriptor"):
+        hollow.fileno()
+    with open(os.devnull, "rb") as file:
+        response = response_module.HTTPResponse(file, preload_content=False)
+        assert response.fileno() == file.fileno()
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [("data", None), ("url", None), ("connection", None), ("stream", ()), ("read", ()),
+     ("read1", ()), ("read_chunked", ()), ("release_conn", ()), ("drain_conn", ()),
+     ("shutdown", ()), ("close", ())],
+)  # fmt: skip
+def test_the_base_class_leaves_reading_to_its_heirs(
+    response_module: Module, name: str, arguments: tuple[()] | None
+) -> None:
+    class Unfinished(response_module.BaseHTTPResponse):  # type: ignore[name-defined, misc]
+        closed = True  # for the finaliser
+
+    response = Unfinished(
+        status=200, version=11, version_string="HTTP/1.1", reason="OK", decode_content=True,
+        request_url="/",
+    )  # fmt: skip
+
+    def use() -> None:
+        found = getattr(response, name)
+        if arguments is not None:
+            list(found(*arguments))
+
+    with pytest.raises(NotImplementedError):
+        use()
+
+
+@pytest.mark.parametrize("amt", [None, 2**31 + 1], ids=["all", "more than an int"])
+def test_large_reads_are_cut_for_pyopenssl(
+    response_module: Module, package: str, monkeypatch: pytest.MonkeyPatch, amt: int | None
+) -> None:
+    """Its read() takes the number of bytes as a C int."""
+    asked: list[int] = []
+
+    class Large:
+        def __init__(self) -> None:
+            self.pieces = [b"one", b"two"]
+
+        def read(self, amt: int) -> bytes:
+            asked.append(amt)
+            return self.pieces.pop(0) if self.pieces else b""
+
+        def close(self) -> None:
+            pass
+
+    monkeypatch.setattr(importlib.import_module(f"{package}.util"), "IS_PYOPENSSL", True)
+    headers = {"Content-Length": str(2**31 + 1)}
+    response = response_module.HTTPResponse(
+        Large(), headers=headers, preload_content=False, enforce_content_length=False
+    )
+    assert response.read(amt) == b"onetwo"
+    assert len(asked) >= 3 and all(0 < step < 2**31 for step in asked)
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+def test_the_file_below_can_be_read_by_lines_and_into_buffers(
+    impl: Module, scripted: typing.Any, framing: str
+) -> None:
+    """As layers that wrap it do."""
+    body = b"first line\nsecond\nthe rest"
+    if framing == "length":
+        answer = reply(body)
+    else:
+        answer = reply(chunked(body, 7), "Transfer-Encoding: chunked")
+    with impl.PoolManager(timeout=10) as manager:
+        response = manager.request(
+            "GET", scripted([Expect(), Send(answer)]).url(), preload_content=False
+        )
+        file = response._fp
+        assert (file.readline(), file.readline(3)) == (b"first line\n", b"sec")
+        assert b"ond\nthe rest".startswith(file.peek())
+        buffer = bytearray(4)
+        assert (file.readinto(buffer), bytes(buffer)) == (4, b"ond\n")
+        assert file.read1(100) + file.read() == b"the rest"
+        assert (file.readinto(buffer), file.read1(), file.readline()) == (0, b"", b"")
+        response.release_conn()
 
 
 # --- Built by the core ----------------------------------------------------------------------
