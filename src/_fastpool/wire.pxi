@@ -297,11 +297,15 @@ cdef class Wire:
         return 0
 
     cdef int drive(self, object sock, bint preload) except -1:
-        """rt_run() to its end: one GIL release unless a signal or an object transport asks."""
+        """rt_run() to its end: one GIL release, unless a signal asks for more; none for an object
+        transport, whose methods release it."""
         cdef int status
         while True:
-            with nogil:
+            if self.t.fd < 0:       # nothing that waits
                 status = rt_run(&self.x, &self.t, preload)
+            else:
+                with nogil:
+                    status = rt_run(&self.x, &self.t, preload)
             if status == ST_EINTR:
                 PyErr_CheckSignals()
             elif status == ST_WANT_READ or status == ST_WANT_WRITE:
