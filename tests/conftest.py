@@ -37,6 +37,7 @@ def pytest_configure(config: pytest.Config) -> None:
     hypothesis.settings.load_profile("untimed")
     if os.environ.get("FASTPOOL_COVERAGE") == "1":
         coverage.count_children()
+        coverage.survive_interrupts()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -44,6 +44,22 @@ def count_children() -> None:
     os._exit = save_and_leave  # type: ignore[assignment]
 
 
+def survive_interrupts() -> None:
+    """Let coverage.py take the lock of its data in C, where no signal handler runs.
+
+    It does so in a Python method: the KeyboardInterrupt that tests raise there would leave the
+    lock to nobody, and the next module to be traced would wait for ever.
+    """
+    import coverage
+
+    running = coverage.Coverage.current()
+    collector = running and running._collector
+    if collector and collector.data_lock:
+        for user in (collector, *collector.tracers):
+            user.lock_data = collector.data_lock.acquire  # type: ignore[method-assign]
+            user.unlock_data = collector.data_lock.release  # type: ignore[method-assign]
+
+
 def core_lines() -> dict[str, Lines]:
     """Part -> its lines, from the counters that runs of the extension left in build/."""
     found: dict[str, Lines] = collections.defaultdict(lambda: collections.defaultdict(int))
