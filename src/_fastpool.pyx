@@ -12,9 +12,9 @@ A part calls only parts of a lower layer, and earlier parts of its own:
       out
  3    slots; tcp, event: slots know no HTTP, tcp knows no HTTP; the only syscalls
  4    roundtrip: one blocking exchange; mux: many; without the GIL from end to end
- 5    pool, flatten, names, answer, borrow, rest, wire, reader, channel, loop, multiplexer,
-      guard, hooks, call, transact, checkout, attempt, origins, dispatch, bulk, schedule, run,
-      results, testing: the Python face
+ 5    pool, flatten, names, fields, lazy, answer, borrow, rest, wire, reader, channel,
+      loop, multiplexer, guard, hooks, call, transact, checkout, attempt, origins,
+      dispatch, bulk, schedule, run, results, testing: the Python face
 ====  ==================================================================================
 
 Layers 0 and 2-4 are ``noexcept nogil`` and return a status.  ``src/pool`` above holds policy.
@@ -44,6 +44,8 @@ include "_fastpool/mux.pxi"           # 4  many exchanges in one thread
 include "_fastpool/pool.pxi"          # 5  SlotPool: checkout, return, wait, close
 include "_fastpool/flatten.pxi"       # 5  Python headers to spans
 include "_fastpool/names.pxi"         # 5  field names of most responses, made once
+include "_fastpool/fields.pxi"        # 5  HeaderStore: fields as bytes until they are wanted
+include "_fastpool/lazy.pxi"          # 5  attributes made at their first look
 include "_fastpool/answer.pxi"        # 5  ResponseHead, parse_head()
 include "_fastpool/borrow.pxi"        # 5  the socket, its limits and its faults as Python has them
 include "_fastpool/rest.pxi"          # 5  memory of a body larger than the buffer

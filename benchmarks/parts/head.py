@@ -39,7 +39,8 @@ def headers(head: bytes) -> Run:
     from pool import _wire  # noqa: F401  # binds HTTPHeaderDict to the core
     from pool._fastpool import parse_head
 
-    return repeat(lambda data: parse_head(data).headers(), head)
+    # A header dict of a response is finished when all its fields are in its container.
+    return repeat(lambda data: parse_head(data).headers()._container, head)
 
 
 def message(head: bytes) -> Run:

@@ -1,18 +1,26 @@
-# Layer 5: cdef class ResponseHead, the Python face of a parsed head.  Owns a copy of the
-# head's bytes and of its field offsets, which never change; `reader` and what belongs to the
-# request are set once by transact, before anybody else sees the object.
-# Headers become Python objects only where they are looked at.
+# Layer 5: cdef class ResponseHead, the Python face of a parsed head.  Owns a block, the head's
+# bytes and field offsets, which never change; `reader` and what belongs to the request are set
+# once by transact, before anybody else sees the object.
+# Headers become Python objects only where they are looked at.  Calls fields.
 
 
-cdef object make_headers = None             # HTTPHeaderDict around a finished container
 cdef object make_original_response = None   # ServerResponse from a head
 
 
-def bind_classes(headers, original_response):
-    """Tell the core how `ResponseHead` makes the Python objects of `src/pool`."""
-    global make_headers, make_original_response
-    make_headers = headers
-    make_original_response = original_response
+def bind_original_response(make not None):
+    """Tell the core how `ResponseHead` makes a response like http.client's."""
+    global make_original_response
+    make_original_response = make
+
+
+def headers_of(response):
+    """The header dict that a response has until it is given another one."""
+    head = response._head
+    if head is None:
+        return HeaderDict()
+    if type(head) is ResponseHead:
+        return headers_new((<ResponseHead> head).block)
+    return head.headers()
 
 
 cdef object end_of_url(object url, Py_ssize_t start):
@@ -39,21 +47,15 @@ cdef class ResponseHead:
     cdef Py_ssize_t target_at
     cdef readonly object pool           # these two for its response
     cdef readonly object retries
-    cdef bytes raw
-    cdef Field *fields
-    cdef uint32_t count
+    cdef bytes block
     cdef uint32_t reason_at
     cdef uint32_t reason_size
-
-    def __dealloc__(self):
-        free(self.fields)
 
     @property
     def reason(self):
         """Reason phrase, decoded as ISO-8859-1."""
-        return PyUnicode_DecodeLatin1(
-            PyBytes_AS_STRING(self.raw) + self.reason_at, self.reason_size, NULL
-        )
+        cdef BlockView v = block_view(self.block)
+        return PyUnicode_DecodeLatin1(v.data + self.reason_at, self.reason_size, NULL)
 
     @property
     def url(self):
@@ -62,34 +64,7 @@ cdef class ResponseHead:
 
     def headers(self):
         """A new header dict of all fields."""
-        return make_headers(self.container())
-
-    cdef dict container(self):
-        """What HTTPHeaderDict keeps: lower-cased name -> [name as first spelled, value, ...]."""
-        cdef const char *data = PyBytes_AS_STRING(self.raw)
-        cdef const KnownName *known
-        cdef list lines
-        cdef PyObject *first
-        cdef dict found = {}
-        cdef Field *f
-        cdef uint32_t i
-        for i in range(self.count):
-            f = &self.fields[i]
-            known = name_find(data + f.name, f.name_size) if f.name_size else NULL
-            if known is not NULL:
-                name = <object> known.name
-                lower = <object> known.lower
-            else:
-                name = PyUnicode_DecodeLatin1(data + f.name, f.name_size, NULL)
-                lower = (<str> name).lower()
-            value = PyUnicode_DecodeLatin1(data + f.value, f.value_size, NULL)
-            lines = [name, value]
-            first = PyDict_SetDefault(found, lower, lines)
-            if first is NULL:
-                raise MemoryError
-            if first is not <PyObject *> lines:
-                (<list> <object> first).append(value)
-        return found
+        return headers_new(self.block)
 
     def original_response(self):
         """A new http.client-like response for this head and its reader."""
@@ -98,7 +73,8 @@ cdef class ResponseHead:
     @property
     def raw_head(self):
         """The bytes as they came, folds replaced by spaces."""
-        return self.raw
+        cdef BlockView v = block_view(self.block)
+        return PyBytes_FromStringAndSize(v.data, v.size)
 
     @property
     def version_string(self):
@@ -128,47 +104,23 @@ cdef class ResponseHead:
 
     def items(self):
         """Field lines as a list of (name, value) str pairs, in their order, all of them."""
-        cdef const char *data = PyBytes_AS_STRING(self.raw)
-        cdef Field *f
-        cdef uint32_t i
+        cdef BlockView v = block_view(self.block)
         cdef list pairs = []
-        for i in range(self.count):
-            f = &self.fields[i]
-            pairs.append((
-                PyUnicode_DecodeLatin1(data + f.name, f.name_size, NULL),
-                PyUnicode_DecodeLatin1(data + f.value, f.value_size, NULL),
-            ))
+        while v.fields < v.end:
+            pairs.append((field_name(&v, v.fields), field_value(&v, v.fields)))
+            v.fields += 1
         return pairs
 
-    def get(self, str lower not None):
-        """Values of the fields with that lower-case name, joined by ", "; None without one."""
-        cdef const char *data = PyBytes_AS_STRING(self.raw)
-        cdef Text wanted = text_of(lower)
-        cdef const char *name = wanted.data
-        cdef size_t size = wanted.size
-        cdef Field *f
-        cdef uint32_t i
-        found = None
-        for i in range(self.count):
-            f = &self.fields[i]
-            if f.name_size == size and fp_equals_lower(data + f.name, name, size):
-                value = PyUnicode_DecodeLatin1(data + f.value, f.value_size, NULL)
-                found = value if found is None else found + ", " + value
-        return found
+    def get(self, str name not None):
+        """Values of the fields with that ASCII name, joined by ", "; None without one."""
+        return block_joined(self.block, name)
 
 
 cdef ResponseHead answer_new(const Exchange *x, const char *data):
     """Copy the parsed head, whose bytes start at `data`, out of the exchange."""
     cdef ResponseHead answer = ResponseHead.__new__(ResponseHead)
     cdef const Head *h = &x.head
-    cdef size_t size = h.count * sizeof(Field)
-    answer.raw = PyBytes_FromStringAndSize(data, h.size)
-    if size:
-        answer.fields = <Field *> malloc(size)
-        if answer.fields is NULL:
-            raise MemoryError
-        memcpy(answer.fields, h.fields, size)
-    answer.count = h.count
+    answer.block = block_new(h, data)
     answer.status = h.status
     answer.version = h.version
     answer.reason_at = h.reason
@@ -207,8 +159,10 @@ def parse_head(data, *, method="GET", limits=None):
     cdef Exchange x
     cdef Limits bounds
     cdef ResponseHead answer
-    cdef bytearray copy = bytearray(data)      # the second tier replaces folds in place
-    cdef char *p = copy
+    cdef bytes given = data if PyBytes_CheckExact(data) else bytes(data)
+    # A copy: the second tier replaces folds in place.
+    cdef bytes copy = PyBytes_FromStringAndSize(PyBytes_AS_STRING(given), len(given))
+    cdef char *p = PyBytes_AS_STRING(copy)
     limits_set(&bounds, limits)
     xchg_init(&x, &bounds)
     x.inp.data = p

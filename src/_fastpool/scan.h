@@ -90,6 +90,15 @@ static inline int fp_equals_lower(const char *p, const char *lower, size_t size)
     return 1;
 }
 
+/* ASCII case-insensitive comparison of two texts of the same size. */
+static inline int fp_equals_folded(const char *p, const char *q, size_t size) {
+    for (size_t i = 0; i < size; i++) {
+        unsigned char a = (unsigned char)p[i], differs = a ^ (unsigned char)q[i];
+        if (differs && (differs != 0x20 || (a | 0x20) < 'a' || (a | 0x20) > 'z')) return 0;
+    }
+    return 1;
+}
+
 static inline int fp_is_upper_hex(unsigned char c) {
     return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'F');
 }

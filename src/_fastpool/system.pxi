@@ -7,6 +7,7 @@ cdef extern from "scan.h" nogil:
     const char *fp_scan_line_breaker(const char *p, const char *end)
     bint fp_is_target(unsigned char c)
     bint fp_equals_lower(const char *p, const char *lower, size_t size)
+    bint fp_equals_folded(const char *p, const char *q, size_t size)
     bint fp_is_upper_hex(unsigned char c)
 
 cdef extern from "system.h" nogil:

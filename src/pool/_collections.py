@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import operator
 import typing
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import Enum, auto
 from threading import RLock
+
+from ._fastpool import HeaderStore, bind_headers
 
 if typing.TYPE_CHECKING:
     from typing import Protocol
@@ -155,15 +158,15 @@ class HTTPHeaderDictItemView(set[tuple[str, str]]):
         return False
 
 
-class HTTPHeaderDict(typing.MutableMapping[str, str]):
+class HTTPHeaderDict(HeaderStore, typing.MutableMapping[str, str]):
     """Header fields, found without regard to case, in their first spelling and order.
 
     ``[]`` and ``get`` join the lines of a repeated field with ``", "``; ``getlist`` gives them
     one by one, ``items()`` all of them. ``[name] = value`` replaces, ``add`` appends.
-    """
 
-    # Lower-cased name -> [name as first written, value, value, ...].
-    _container: MutableMapping[str, list[str]]
+    The look-ups are the core's: those of a response read from the bytes of its head, until
+    something else is asked and `_container` is made of them.
+    """
 
     def __init__(self, headers: ValidHTTPHeaderSource | None = None, **kwargs: str):
         self._container = {}
@@ -175,34 +178,16 @@ class HTTPHeaderDict(typing.MutableMapping[str, str]):
         if kwargs:
             self.extend(kwargs)
 
-    @classmethod
-    def _from_container(cls, container: dict[str, list[str]]) -> Self:
-        """Around what `_container` is to be, which it takes over."""
-        self = cls.__new__(cls)
-        self._container = container
-        return self
-
     def __setitem__(self, key: str, val: str) -> None:
         # Bytes are outside the declared types, and in use (elastic-apm, botocore).
         if isinstance(key, bytes):
             key = key.decode("latin-1")
         self._container[key.lower()] = [key, val]
 
-    def __getitem__(self, key: str) -> str:
-        if isinstance(key, bytes):
-            key = key.decode("latin-1")
-        lines = self._container[key.lower()]
-        return lines[1] if len(lines) == 2 else ", ".join(lines[1:])
-
     def __delitem__(self, key: str) -> None:
         if isinstance(key, bytes):
             key = key.decode("latin-1")
         del self._container[key.lower()]
-
-    def __contains__(self, key: object) -> bool:
-        if isinstance(key, bytes):
-            key = key.decode("latin-1")
-        return isinstance(key, str) and key.lower() in self._container
 
     def setdefault(self, key: str, default: str = "") -> str:
         return super().setdefault(key, default)
@@ -296,11 +281,9 @@ class HTTPHeaderDict(typing.MutableMapping[str, str]):
 
     def getlist(self, key: str, default: _Sentinel | _DT = _Sentinel.not_passed) -> list[str] | _DT:
         """All lines of a field, each as it came; ``[]`` or ``default`` if there are none."""
-        if isinstance(key, bytes):
-            key = key.decode("latin-1")
-        lines = self._container.get(key.lower())
+        lines = self._lines_of(key)
         if lines is not None:
-            return lines[1:]
+            return lines
         return [] if default is _Sentinel.not_passed else default
 
     def _prepare_for_method_change(self) -> Self:
@@ -317,6 +300,17 @@ class HTTPHeaderDict(typing.MutableMapping[str, str]):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({dict(self.itermerged())})"
+
+    def __reduce_ex__(self, protocol: typing.SupportsIndex) -> typing.Any:
+        # Protocols 0 and 1 cannot copy what has a base in C.
+        return super().__reduce_ex__(max(operator.index(protocol), 2))
+
+    def __getstate__(self) -> dict[str, typing.Any]:
+        return {**self.__dict__, "_container": self._container}
+
+    def __setstate__(self, state: dict[str, typing.Any]) -> None:
+        for name, value in state.items():
+            setattr(self, name, value)
 
     def _copy_from(self, other: HTTPHeaderDict) -> None:
         for folded, lines in other._container.items():
@@ -368,6 +362,9 @@ class HTTPHeaderDict(typing.MutableMapping[str, str]):
         result = type(self)(source)
         result.extend(self)
         return result
+
+
+bind_headers(HTTPHeaderDict)
 
 
 def _folded_items(headers: HTTPHeaderDict) -> Iterator[tuple[str, str]]:

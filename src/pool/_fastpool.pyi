@@ -7,7 +7,7 @@ import queue
 import socket
 import types
 import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 
 from ._base_connection import BaseHTTPConnection
 from ._bulk.request import Request
@@ -30,11 +30,48 @@ GAVE_CODING: int
 def fork_generation() -> int:
     """Number of forks between the first process and this one."""
 
-def bind_classes(
-    headers: Callable[[dict[str, list[str]]], HTTPHeaderDict],
-    original_response: Callable[[ResponseHead], typing.Any],
-) -> None:
-    """How `ResponseHead.headers` and `original_response` make their results."""
+def bind_headers(headers: type[HTTPHeaderDict]) -> None:
+    """The class that `ResponseHead.headers` makes."""
+
+def bind_original_response(make: Callable[[ResponseHead], typing.Any]) -> None:
+    """How `ResponseHead.original_response` makes its result."""
+
+def headers_of(response: typing.Any) -> HTTPHeaderDict:
+    """A header dict of the fields of `response._head`; an empty one without a head."""
+
+class HeaderStore:
+    """Base of `HTTPHeaderDict`: where its fields are, and the look-ups that leave them there."""
+
+    # Lower-cased name -> [name as first written, value, value, ...].
+    _container: MutableMapping[str, list[str]]
+    def __getitem__(self, key: str, /) -> str: ...
+    def __contains__(self, key: object, /) -> bool: ...
+    @typing.overload
+    def get(self, key: str, default: None = None) -> str | None: ...
+    @typing.overload
+    def get(self, key: str, default: str) -> str: ...
+    @typing.overload
+    def get(self, key: str, default: _T) -> str | _T: ...
+    def _lines_of(self, key: str) -> list[str] | None:
+        """A new list of all lines of a field; None if there are none."""
+
+class lazy(typing.Generic[_T]):
+    """An attribute that `make` gives at its first look; then it is the instance's own.
+
+    It has no `__set__`, so a plain assignment takes its place.
+    """
+
+    def __init__(self, make: Callable[[typing.Any], _T]) -> None: ...
+    @typing.overload
+    def __get__(self, instance: None, owner: type) -> lazy[_T]: ...
+    @typing.overload
+    def __get__(self, instance: object, owner: type) -> _T: ...
+
+def from_head(default: typing.Any, source: str) -> typing.Any:
+    """`default`, or the attribute `source` of the head of a response that has one.
+
+    Looked up once; then it is the instance's own.
+    """
 
 def parse_head(data: _Buffer, *, method: str = "GET", limits: Limits | None = None) -> ResponseHead:
     """Parse one response head by the rules of the wire.
@@ -222,8 +259,8 @@ class ResponseHead:
     def items(self) -> list[tuple[str, str]]:
         """Field lines in their order."""
 
-    def get(self, lower: str) -> str | None:
-        """Values of the fields with that lower-case name, joined by `, `."""
+    def get(self, name: str) -> str | None:
+        """Values of the fields with that name, joined by `, `."""
 
     def headers(self) -> HTTPHeaderDict: ...
     def original_response(self) -> typing.Any: ...

@@ -1,4 +1,4 @@
-"""What makes a response a file object: io.IOBase's methods, a byte queue, lazy attributes.
+"""What makes a response a file object: io.IOBase's methods and a byte queue.
 
 Knows nothing of HTTP.
 """
@@ -10,10 +10,9 @@ import io
 import typing
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from types import TracebackType
 
-_T = typing.TypeVar("_T")
 _IO = typing.TypeVar("_IO", bound="IOMethods")
 
 
@@ -71,55 +70,6 @@ class BytesQueueBuffer:
         out = self._gather(self._size)
         self.buffer.clear()
         return out
-
-
-class lazy(typing.Generic[_T]):
-    """An attribute made at its first look and then kept in the instance's `__dict__`.
-
-    It has no `__set__`, so a plain assignment takes its place.
-    """
-
-    def __init__(self, make: Callable[[typing.Any], _T]) -> None:
-        self._make = make
-        self._name = ""
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._name = name
-
-    @typing.overload
-    def __get__(self, instance: None, owner: type) -> lazy[_T]: ...
-
-    @typing.overload
-    def __get__(self, instance: object, owner: type) -> _T: ...
-
-    def __get__(self, instance: object | None, owner: type) -> lazy[_T] | _T:
-        if instance is None:
-            return self
-        value = instance.__dict__[self._name] = self._make(instance)
-        return value
-
-
-class _FromHead:
-    """An attribute that a response of the core takes from its head, kept at its first look."""
-
-    def __init__(self, default: typing.Any, name: str) -> None:
-        self._default = default
-        self._source = name
-        self._name = name
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._name = name
-
-    def __get__(self, instance: typing.Any, owner: type) -> typing.Any:
-        if instance is None or instance._head is None:
-            return self._default
-        value = instance.__dict__[self._name] = getattr(instance._head, self._source)
-        return value
-
-
-def from_head(default: typing.Any, name: str) -> typing.Any:
-    """`default`, or the attribute `name` of the head of a response that has one."""
-    return _FromHead(default, name)
 
 
 class IOMethods:

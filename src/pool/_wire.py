@@ -17,8 +17,7 @@ import typing
 import weakref
 
 from . import _fastpool
-from ._collections import HTTPHeaderDict
-from ._io import lazy
+from ._fastpool import lazy
 from ._version import __version__
 from .exceptions import ProtocolError
 from .response import HTTPResponse, _translate
@@ -747,7 +746,7 @@ def _message_of(head: _fastpool.ResponseHead) -> http.client.HTTPMessage:
     return message
 
 
-_fastpool.bind_classes(HTTPHeaderDict._from_container, ServerResponse.from_head)
+_fastpool.bind_original_response(ServerResponse.from_head)
 _fastpool.bind_response(HTTPResponse)
 _fastpool.bind_client(
     _guard,

@@ -20,9 +20,9 @@ from socket import timeout as SocketTimeout
 from . import util
 from ._base_connection import _TYPE_BODY
 from ._collections import HTTPHeaderDict as HTTPHeaderDict
-from ._fastpool import ResponseState, SlotPool
+from ._fastpool import ResponseState, SlotPool, from_head, headers_of, lazy
 from ._io import BytesQueueBuffer as BytesQueueBuffer
-from ._io import IOMethods, from_head, lazy
+from ._io import IOMethods
 from ._log import logging
 from .exceptions import (
     BodyNotHttplibCompatible,
@@ -241,6 +241,8 @@ class BaseHTTPResponse(IOMethods):
     chunked: bool = from_head(False, "chunked")
     length_remaining: int | None = from_head(None, "length_remaining")
 
+    headers = lazy(headers_of)
+
     _head: ResponseHead | None = None
     _request_url: str | None = from_head(None, "url")
     _retries: Retry | None = from_head(None, "retries")
@@ -248,10 +250,6 @@ class BaseHTTPResponse(IOMethods):
     # Tells "no decoder needed" from "not looked yet".
     _decoder_initialized: bool = False
     _has_decoded_content: bool = False
-
-    @lazy
-    def headers(self) -> HTTPHeaderDict:
-        return HTTPHeaderDict() if self._head is None else self._head.headers()
 
     def __init__(
         self,

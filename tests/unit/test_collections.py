@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import gc
 import pickle
 import threading
 from types import ModuleType
@@ -17,6 +19,13 @@ from tests.support import implementations
 NAMES = st.sampled_from(["A", "a", "Set-Cookie", "set-cookie", "X-y", "Content-Length", "é"])
 VALUES = st.sampled_from(["1", "2", "a, b", "", "ü"])
 PAIRS = st.lists(st.tuples(NAMES, VALUES), max_size=4)
+
+
+class StrEnumLike(str):
+    """A name that is a str, and says something else in lower case."""
+
+    def lower(self) -> str:
+        return "x-own"
 
 
 class WithKeys:
@@ -96,8 +105,8 @@ def view(headers: Any) -> Any:
     )  # fmt: skip
 
 
-def history(cls: Any, operations: list[tuple[Any, ...]]) -> list[Any]:
-    headers = cls()
+def history(cls: Any, operations: list[tuple[Any, ...]], headers: Any = None) -> list[Any]:
+    headers = cls() if headers is None else headers
     seen: list[Any] = []
     for operation in operations:
         try:
@@ -122,19 +131,148 @@ SENT_NAMES = st.sampled_from([*KNOWN, "X-Own", "x-own", "X", "Content-Typf", "Co
 SENT_VALUES = st.text("ab, \xe9", max_size=6).map(str.strip)
 
 
-@given(st.lists(st.tuples(SENT_NAMES, SENT_VALUES), max_size=12))
+SENT = st.lists(st.tuples(SENT_NAMES, SENT_VALUES), max_size=12)
+
+
+def received(pairs: list[tuple[str, str]]) -> Any:
+    lines = "".join(f"{name}: {value}\r\n" for name, value in pairs)
+    return _fastpool.parse_head(f"HTTP/1.1 200 OK\r\n{lines}\r\n".encode("latin-1"))
+
+
+def own_class() -> Any:
+    return implementations.load("pool").HTTPHeaderDict
+
+
+def is_made(headers: Any) -> bool:
+    """Whether the fields of a response's headers have become a dict; looks at their memory."""
+    return any(type(held) is dict for held in gc.get_referents(headers))
+
+
+@given(SENT)
 def test_headers_of_a_head_are_what_the_constructor_makes_of_its_fields(
     pairs: list[tuple[str, str]],
 ) -> None:
-    cls = implementations.load("pool").HTTPHeaderDict
-    lines = "".join(f"{name}: {value}\r\n" for name, value in pairs)
-    head = _fastpool.parse_head(f"HTTP/1.1 200 OK\r\n{lines}\r\n".encode("latin-1"))
+    cls = own_class()
+    head = received(pairs)
     assert head.items() == pairs
     made = head.headers()
     assert type(made) is cls and view(made) == view(cls(pairs))
     assert made._container == cls(pairs)._container
     made.add("Content-Type", "later")  # no part of it is shared with the next
     assert head.headers() == cls(pairs)
+
+
+ASKED = st.one_of(
+    SENT_NAMES,
+    st.sampled_from(["", "x-\xe9", "x-oWn", "\u212a", b"Etag", b"x-\xe9", 3, None, 1.5]),
+    st.sampled_from([StrEnumLike("ETag"), StrEnumLike("none")]),
+)
+LOOKUPS = st.one_of(
+    st.tuples(st.sampled_from(["__getitem__", "get", "getlist", "__contains__"]), ASKED),
+    st.tuples(st.sampled_from(["get", "getlist"]), ASKED, st.sampled_from(["other", None])),
+)
+
+
+@given(SENT, st.lists(LOOKUPS, min_size=1, max_size=6))
+def test_look_ups_give_the_same_before_and_after_the_dict_is_made(
+    pairs: list[tuple[str, str]], lookups: list[tuple[Any, ...]]
+) -> None:
+    theirs = implementations.load("urllib3").HTTPHeaderDict(pairs)
+    fresh, made = (received(pairs).headers() for _ in range(2))
+    assert len(made) == len(theirs)
+    for name, *args in lookups:
+        assert outcome(fresh, name, *args) == outcome(theirs, name, *args)
+        assert outcome(made, name, *args) == outcome(theirs, name, *args)
+    assert view(fresh) == view(theirs)
+
+
+@given(SENT, OPERATIONS)
+def test_any_use_of_received_headers_gives_what_urllib3_gives(
+    pairs: list[tuple[str, str]], operations: list[Any]
+) -> None:
+    theirs = implementations.load("urllib3").HTTPHeaderDict
+    assert history(own_class(), operations, received(pairs).headers()) == history(
+        theirs, operations, theirs(pairs)
+    )
+
+
+def outcome(headers: Any, name: str, *args: Any) -> Any:
+    try:
+        return getattr(headers, name)(*args)
+    except Exception as error:
+        return type(error), str(error)
+
+
+def test_look_ups_leave_received_headers_as_they_came() -> None:
+    headers = received([("A", "1"), ("b", "2"), ("a", "3")]).headers()
+    assert headers["A"] == headers.get("a") == "1, 3"
+    assert headers.getlist("a") == ["1", "3"]
+    assert "B" in headers and "c" not in headers and headers.get("c") is None
+    with pytest.raises(KeyError, match="'x-c'"):
+        headers["X-C"]
+    assert not is_made(headers)
+    assert len(headers) == 2
+    assert is_made(headers)
+
+
+def test_headers_do_not_keep_the_body_of_their_response() -> None:
+    head = received([("A", "1")])
+    held = gc.get_referents(head.headers())
+    assert not any(type(each) is type(head) for each in held)
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_received_headers_travel(protocol: int) -> None:
+    headers = received([("A", "1"), ("a", "2")]).headers()
+    headers.mark = "own"
+    arrived = pickle.loads(pickle.dumps(headers, protocol))
+    assert type(arrived) is type(headers) and arrived == headers and arrived.mark == "own"
+    for again in (copy.copy(headers), copy.deepcopy(headers), headers.copy()):
+        assert again == headers
+
+
+def test_a_subclass_that_overrides_a_look_up_is_asked_by_get() -> None:
+    class Loud(own_class()):  # type: ignore[misc]
+        def __getitem__(self, key: str) -> str:
+            return str(super().__getitem__(key)).upper()
+
+    assert Loud({"a": "b"}).get("A") == "B"
+    assert Loud().get("A", "none") == "none"
+
+
+def test_a_replaced_look_up_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    headers = received([("A", "b")]).headers()
+    with monkeypatch.context() as patch:
+        patch.setattr(own_class(), "__getitem__", lambda self, key: "patched")
+        assert headers["A"] == headers.get("a") == "patched"
+    assert headers["A"] == headers.get("a") == "b"
+
+
+def test_headers_without_fields_have_no_container() -> None:
+    cls = own_class()
+    with pytest.raises(AttributeError, match="'HTTPHeaderDict' object has no attribute"):
+        len(cls.__new__(cls))
+
+
+def test_threads_that_ask_for_the_dict_at_once_get_the_same_one() -> None:
+    for _ in range(100):
+        headers = received([(f"X-{n}", "v") for n in range(50)]).headers()
+        start = threading.Barrier(4)
+        seen: list[Any] = []
+
+        def look(headers: Any = headers, start: Any = start, seen: Any = seen) -> None:
+            start.wait()
+            assert headers["X-7"] == "v"
+            seen.append(headers._container)
+            headers.add("X-New", "v")
+
+        threads = [threading.Thread(target=look) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len({id(each) for each in seen}) == 1
+        assert headers.getlist("x-new") == ["v"] * 4
 
 
 @pytest.fixture
