@@ -322,6 +322,14 @@ def private_names_of_an_io_base(module: ModuleType) -> Any:
 
 
 @differs(urllib3=True, pool=False)
+def headers_that_are_a_builtin_dict_too(module: ModuleType) -> Any:
+    try:
+        return bool(type("Both", (module.HTTPHeaderDict, dict), {}))
+    except TypeError:
+        return False
+
+
+@differs(urllib3=True, pool=False)
 def hand_built_response_closes_its_file_when_dropped(module: ModuleType) -> Any:
     file = io.BytesIO(b"body")
     response = module.HTTPResponse(file, preload_content=False)
