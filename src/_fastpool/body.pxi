@@ -206,11 +206,12 @@ cdef int body_trailer_line(Exchange *x) noexcept nogil:
         return status
     if lf == p or (lf - 1)[0] != 13:
         return xchg_fail(x, ST_BAD_TRAILER, b"trailer line does not end in CRLF", 0)
-    x.inp.start = (lf + 1) - x.inp.data
     if lf - p == 1:
         x.body.chunk = CHUNK_DONE
-        return ST_OK
-    x.body.trailers += 1
-    if x.body.trailers > x.limits.trailers:
+    elif x.body.trailers == x.limits.trailers:
+        # The line stays: who looks ahead leaves the fault to the next call, which finds it again.
         return xchg_fail(x, ST_BAD_TRAILER, b"too many trailer lines", 0)
+    else:
+        x.body.trailers += 1
+    x.inp.start = (lf + 1) - x.inp.data
     return ST_OK

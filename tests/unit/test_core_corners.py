@@ -155,6 +155,16 @@ def test_faulty_chunks_name_their_rule(line: Line, body: bytes, rule: str) -> No
     assert not line.wire.reusable
 
 
+def test_a_trailer_too_many_is_a_fault_for_who_reads_chunk_by_chunk(line: Line) -> None:
+    """The reader looks ahead behind a chunk, and leaves what is wrong there to the next call."""
+    body = b"2\r\nok\r\n0\r\n" + b"A: b\r\n" * 101 + b"\r\n"
+    _, reader = line.answer(CHUNKED + body, last=False)
+    with pytest.raises(Exception) as caught:  # noqa: PT011  # of several kinds
+        read_chunks(reader)
+    assert getattr(caught.value, "rule", None) == "too many trailer lines"
+    assert not line.wire.reusable
+
+
 def _send(peer: socket.socket, data: bytes) -> None:
     with contextlib.suppress(OSError):
         peer.sendall(data)
