@@ -1,7 +1,7 @@
 # Layer 5: what a bulk run is made of.  Owns RequestFields (the data of pool.Request), Result (a
 # request and what came of it), Shelf (the connections of one pool that the run holds), Lane
 # (one of them) and Origin (what is sent to one scheme, host and port).  run.pxi moves them;
-# pool._bulk has the policy.  Calls flatten, transact and origins.
+# pool._bulk has the policy.  Calls flatten, answer, response and origins.
 #
 # All of it belongs to the thread that iterates; nothing here is shared.
 

@@ -1,6 +1,6 @@
 # Layer 5: one bulk run.  Owns class Run, which pulls requests from the input, sends the plain
-# ones and takes in what came of them.  Calls schedule, wire, answer, and the multiplexer; enters
-# the policy (pool._bulk) only for what is not plain.
+# ones and takes in what came of them.  Calls schedule, url, wire, response and the multiplexer;
+# enters the policy (pool._bulk) only for what is not plain.
 #
 # Plain is a request without a body and with nothing of its own but method and headers, over a
 # connection that is not hooked, whose answer neither Retry nor a redirect has to do with.
