@@ -284,12 +284,18 @@ def _real_modules() -> dict[str, Any]:
 
 
 def _holders_of(real: dict[str, Any]) -> list[str]:
-    """Names of the modules that hold a module, class, function or object of ``real``."""
+    """Names of the modules that hold a module, class, function or object of ``real``.
+
+    A module that has several names is one holder, under its first name: multiprocessing
+    enters ``__main__`` as ``__mp_main__``, too.
+    """
     identities = {id(module) for module in real.values()}
+    seen = set(identities)
     holders = []
     for name, module in list(sys.modules.items()):
-        if id(module) in identities or not isinstance(module, types.ModuleType):
+        if id(module) in seen or not isinstance(module, types.ModuleType):
             continue
+        seen.add(id(module))
         if _is_under(name, PACKAGE) or _is_ours(module):
             continue
         # A copy: module dicts change while other threads import.

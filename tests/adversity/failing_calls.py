@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import faulthandler
 import functools
 import json
 import socket
@@ -32,6 +33,7 @@ BIG = bytes(range(256)) * 800
 ODD = b"HTTP/1.1 200 OK\nX: a\n b\nno colon\nContent-Length: 3\n\nodd"
 MANY = [f"X-Number-{number}: {number}" for number in range(90)]
 CONNECTIONS = 6
+SECONDS = 100  # for a scenario with all its faults
 WATCHES = 70  # more than the tables of a multiplexer hold at first
 
 
@@ -309,5 +311,6 @@ def sweep(name: str, fault: Fault) -> int:
 
 
 if __name__ == "__main__":
+    faulthandler.dump_traceback_later(SECONDS, exit=True)  # who waits, before the test gives up
     chosen = sys.argv[2:] or SCENARIOS[sys.argv[1]][1]
     print(json.dumps({name: sweep(sys.argv[1], FAULTS[name]) for name in chosen}))

@@ -120,9 +120,11 @@ def test_waiters_of_the_parent_are_forgotten() -> None:
         assert pool.get(timeout=5) == "x"
         other.join()
 
-    in_child(check)
-    pool.put(None)
-    waiter.join(10)
+    try:
+        in_child(check)
+    finally:
+        pool.put(None)
+        waiter.join(10)
     assert not waiter.is_alive()
 
 

@@ -449,6 +449,23 @@ def test_held_urllib3_is_an_error_that_names_the_holder(statement: str, tmp_path
     )
 
 
+def test_holder_with_two_names_is_one_holder() -> None:
+    """multiprocessing makes a second name for `__main__`."""
+    need_module("urllib3")
+    check("""
+        import multiprocessing, sys
+        assert sys.modules["__mp_main__"] is sys.modules["__main__"]
+        import urllib3
+        import pool
+        try:
+            pool.install_as_urllib3()
+        except pool.AliasError as error:
+            assert error.holders == ("__main__",), error.holders
+        else:
+            raise AssertionError("installed")
+    """)
+
+
 def test_long_list_of_holders_is_cut() -> None:
     from pool import AliasError
 

@@ -248,19 +248,29 @@ def test_ctrl_c_ends_a_comparison_and_its_processes(
         os.killpg(process.pid, 0)
 
 
-def test_client_whose_process_dies_is_left_out(base_url: str) -> None:
+def without_a_client(base_url: str, client: str, worker: str) -> str:
+    """Run the command with `client` beside, whose process runs `worker` first; returns what it
+    says about that."""
     program = (
         "import sys, pool._cli, pool._cli.bench_worker as worker\n"
-        "worker.PROGRAM = ('import os; from pool._cli.bench_load import CLIENTS;'\n"
-        "    'CLIENTS[\"urllib3\"] = lambda job: os._exit(3);' + worker.PROGRAM)\n"
+        f"worker.PROGRAM = {worker!r} + worker.PROGRAM\n"
         f"sys.exit(pool._cli.main(['bench', '{base_url}/x', '-n', '4', '-c', '1',"
-        " '--rounds', '1', '--vs', 'urllib3']))\n"
+        f" '--rounds', '1', '--vs', '{client}']))\n"
     )
     result = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=50
     )
     assert result.returncode == 0, result.stderr
-    assert "urllib3 does not take part: its process ended with status 3" in result.stderr
+    return result.stderr
+
+
+def test_client_whose_process_dies_is_left_out(base_url: str) -> None:
+    dies = (
+        "import os; from pool._cli.bench_load import CLIENTS;"
+        "CLIENTS['urllib3'] = lambda job: os._exit(3);"
+    )
+    said = without_a_client(base_url, "urllib3", dies)
+    assert "urllib3 does not take part: its process ended with status 3" in said
 
 
 def test_files_that_cannot_be_read_are_failures_without_traceback(
@@ -274,17 +284,8 @@ def test_files_that_cannot_be_read_are_failures_without_traceback(
 
 
 def test_client_that_is_not_installed_is_left_out(base_url: str) -> None:
-    program = (
-        "import os, sys, pool._cli, pool._cli.bench_worker as worker\n"
-        "worker.PROGRAM = 'import sys; sys.modules[\"httpx\"] = None; ' + worker.PROGRAM\n"
-        f"sys.exit(pool._cli.main(['bench', '{base_url}/x', '-n', '4', '-c', '1',"
-        " '--rounds', '1', '--vs', 'httpx']))\n"
-    )
-    result = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=50
-    )
-    assert result.returncode == 0, result.stderr
-    assert "httpx does not take part" in result.stderr
+    said = without_a_client(base_url, "httpx", "import sys; sys.modules['httpx'] = None; ")
+    assert "httpx does not take part" in said
 
 
 @pytest.mark.parametrize(
