@@ -106,6 +106,7 @@ odd Location | an error of the library | rd.no-host rd.scheme-bad-v6 rd.two-loca
 Retry-After of a lifetime | bounded | rt.retry-after-*
 fork after use | no socket is shared | fork/test_fork.py::test_parent_and_children_get_their_own_answers
 threads while pools close or are evicted | own answers, our errors, nobody stuck | th.close-while-in-use th.eviction
+pools that nobody closes | their connections go with them | th.forgotten-pools
 signal while waiting | at once; the connection never serves again | th.kbd-* adversity/test_life.py::test_interrupt_in_the_middle_of_a_read
 answer dropped or released unread | the slot comes back | life.unread-*
 hundreds of faults | no descriptor is left | life.fd-faults adversity/test_life.py::test_hundreds_of_faults_leave_no_descriptor

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 from tests.adversity.arena import MODES, STREAMS, Arena, scenario
 from tests.adversity.harness import MAXSIZE
+from tests.support import counters
 from tests.support.scripted import (
     Close,
     Expect,
@@ -411,3 +412,32 @@ def eviction(arena: Arena) -> None:
     for thread in threads:
         thread.join(10)
     assert wrong == [] and MAXSIZE == 2
+
+
+@scenario("th.forgotten-pools")
+def forgotten_pools(arena: Arena) -> None:
+    """Each thread has a manager that nobody clears: with it go its connections, uncollected."""
+    server = arena.serve()
+    wrong: list[str] = []
+
+    def work(name: str) -> None:
+        client = arena.client()
+        for number in range(5):
+            token = f"{name}-{number}"
+            try:
+                answer = client.fetch("GET", server.url(f"/?token={token}"), retries=False)
+                if answer.body != token.encode():
+                    wrong.append(f"{token} got {answer.body!r}")
+            except BaseException as error:
+                wrong.append(repr(error))
+
+    with counters.no_new_sockets():
+        threads = [threading.Thread(target=work, args=(f"t{number}",)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(10)
+        assert len(arena.clients) == len(threads)
+        arena.clients.clear()
+    assert wrong == []
+    arena.own_answers(server)
