@@ -8,13 +8,13 @@ A part calls only parts of a lower layer, and earlier parts of its own:
 ====  ==================================================================================
  0    types, atomics, system: declarations and leaf helpers
  1    fork, pyobjects, errors: Python objects bound once; a status becomes an exception
- 2    buffer, head, lenient, body, request, url, exchange, timers: sans-IO; spans and statuses
+ 2    buffer, head, lenient, memo, body, request, url, exchange, timers: sans-IO; spans and statuses
       out
  3    slots; tcp, event: slots know no HTTP, tcp knows no HTTP; the only syscalls
  4    roundtrip: one blocking exchange; mux: many; without the GIL from end to end
- 5    pool, flatten, names, fields, lazy, answer, borrow, rest, wire, reader, channel,
-      loop, multiplexer, guard, hooks, call, transact, checkout, attempt, origins,
-      dispatch, bulk, schedule, run, results, testing: the Python face
+ 5    pool, flatten, names, fields, member, lazy, answer, borrow, rest, wire, repeat,
+      reader, channel, loop, multiplexer, guard, hooks, call, transact, checkout, attempt,
+      origins, dispatch, bulk, schedule, sender, run, results, testing: the Python face
 ====  ==================================================================================
 
 Layers 0 and 2-4 are ``noexcept nogil`` and return a status.  ``src/pool`` above holds policy.
@@ -31,6 +31,7 @@ include "_fastpool/errors.pxi"        # 1  check(): a status becomes an exceptio
 include "_fastpool/buffer.pxi"        # 2  growable bytes
 include "_fastpool/head.pxi"          # 2  response head, strict tier
 include "_fastpool/lenient.pxi"       # 2  response head, second tier
+include "_fastpool/memo.pxi"          # 2  the head parsed last, for one like it
 include "_fastpool/body.pxi"          # 2  message framing, chunked reader
 include "_fastpool/request.pxi"       # 2  request head, injection checks
 include "_fastpool/url.pxi"           # 2  which URLs need no work
@@ -45,11 +46,13 @@ include "_fastpool/pool.pxi"          # 5  SlotPool: checkout, return, wait, clo
 include "_fastpool/flatten.pxi"       # 5  Python headers to spans
 include "_fastpool/names.pxi"         # 5  field names of most responses, made once
 include "_fastpool/fields.pxi"        # 5  HeaderStore: fields as bytes until they are wanted
+include "_fastpool/member.pxi"        # 5  attributes that are fields of C
 include "_fastpool/lazy.pxi"          # 5  attributes made at their first look
 include "_fastpool/answer.pxi"        # 5  ResponseHead, parse_head()
 include "_fastpool/borrow.pxi"        # 5  the socket, its limits and its faults as Python has them
 include "_fastpool/rest.pxi"          # 5  memory of a body larger than the buffer
 include "_fastpool/wire.pxi"          # 5  Wire: the compiled half of a connection
+include "_fastpool/repeat.pxi"        # 5  request heads that differ in nothing but a line
 include "_fastpool/reader.pxi"        # 5  BodyReader: a body read piece by piece
 include "_fastpool/channel.pxi"       # 5  one connection in a Multiplexer
 include "_fastpool/loop.pxi"          # 5  EventLoop: watches, timers, wake-ups
@@ -65,6 +68,7 @@ include "_fastpool/origins.pxi"       # 5  which pool serves a URL
 include "_fastpool/dispatch.pxi"      # 5  from request() to a pool
 include "_fastpool/bulk.pxi"          # 5  what a bulk run is made of: results, connections, origins
 include "_fastpool/schedule.pxi"      # 5  Schedule: who is next in a bulk run, and where
+include "_fastpool/sender.pxi"        # 5  Sender: requests of a bulk run on their way out
 include "_fastpool/run.pxi"           # 5  Run: one bulk run
 include "_fastpool/results.pxi"       # 5  Results: the iterator over a run
 include "_fastpool/testing_slots.pxi" # 5  native-thread stress of the slot array

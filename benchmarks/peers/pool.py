@@ -59,4 +59,4 @@ class Client:
             )
             for result in results:
                 response = result.response
-                check(result.request.url[start:], response.status, response.data)
+                check(result.url[start:], response.status, response.data)

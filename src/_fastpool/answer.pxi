@@ -40,7 +40,7 @@ cdef class ResponseHead:
     cdef readonly bint chunked
     cdef readonly int defects           # Defect bits
     cdef readonly bint encoded          # there is a Content-Encoding
-    cdef readonly object length         # int: body bytes announced; None: unknown
+    cdef int64_t announced              # bytes of the body; -1: unknown
     cdef public object reader           # BodyReader of a body still to be read, or None
     cdef public object method           # str of the request, or None; set by the caller
     cdef object target                  # the request's target, behind `target_at`
@@ -92,11 +92,14 @@ cdef class ResponseHead:
         return 0 if self.body is None else PyBytes_GET_SIZE(self.body)
 
     @property
+    def length(self):
+        """Body bytes announced; None for chunked and close-delimited bodies."""
+        return None if self.announced < 0 else self.announced
+
+    @property
     def length_remaining(self):
         """Bytes of the body that its reader will find; None when nothing announced it."""
-        if self.length is None or self.body is None:
-            return self.length
-        return 0
+        return self.length if self.announced < 0 or self.body is None else 0
 
     @property
     def from_wire(self):
@@ -116,11 +119,34 @@ cdef class ResponseHead:
         return block_joined(self.block, name)
 
 
+cdef bytes block_of_head(const Exchange *x, const char *data):
+    """A block of the parsed head; one for all heads in a row that are equal."""
+    cdef HeadMemo *memo = x.memo
+    cdef bytes block
+    if memo is NULL or x.recalled == 0 or x.recalled != memo.serial:
+        return block_new(&x.head, data)
+    if memo.block is NULL or memo.block_serial != memo.serial:
+        block = block_new(&x.head, data)
+        memo_forget(memo)
+        Py_INCREF(block)
+        memo.block = <void *> block
+        memo.block_serial = memo.serial
+    return <bytes> <object> memo.block
+
+
+cdef void memo_forget(HeadMemo *memo) noexcept:
+    """Let go of the block."""
+    cdef void *block = memo.block
+    memo.block = NULL
+    if block is not NULL:
+        Py_DECREF_raw(<PyObject *> block)
+
+
 cdef ResponseHead answer_new(const Exchange *x, const char *data):
     """Copy the parsed head, whose bytes start at `data`, out of the exchange."""
     cdef ResponseHead answer = ResponseHead.__new__(ResponseHead)
     cdef const Head *h = &x.head
-    answer.block = block_new(h, data)
+    answer.block = block_of_head(x, data)
     answer.status = h.status
     answer.version = h.version
     answer.reason_at = h.reason
@@ -129,7 +155,7 @@ cdef ResponseHead answer_new(const Exchange *x, const char *data):
     answer.encoded = h.encoded
     answer.chunked = x.body.framing == FRAME_CHUNKED
     answer.keep_alive = xchg_keeps_alive(x)
-    answer.length = None
+    answer.announced = -1
     return answer
 
 
@@ -180,17 +206,17 @@ def parse_head(data, *, method="GET", limits=None):
         if status != ST_OK:
             check(status, &x, answer_detail(status, &x, p, x.inp.end))
         answer = answer_new(&x, p)
-        answer.length = answer_length(&x)
+        answer.announced = answer_length(&x)
         return answer
     finally:
         head_free(&x.head)
 
 
-cdef object answer_length(const Exchange *x):
-    """Body bytes announced; None for chunked and close-delimited bodies."""
+cdef int64_t answer_length(const Exchange *x) noexcept:
+    """Body bytes announced; -1 for chunked and close-delimited bodies."""
     if x.body.framing == FRAME_LENGTH:
         return x.head.content_length
-    return 0 if x.body.framing == FRAME_NONE else None
+    return 0 if x.body.framing == FRAME_NONE else -1
 
 
 cdef object answer_detail(int status, const Exchange *x, const char *data, size_t size):

@@ -121,6 +121,15 @@ cdef int bind_http_client() except -1:
     return 0
 
 
+cdef bint limits_are_ours() except -1:
+    """http.client's globals are what they were when a program began."""
+    return (
+        http_client_names is not None
+        and http_client_names["_MAXHEADERS"] is default_max_headers
+        and http_client_names["_MAXLINE"] is default_max_line
+    )
+
+
 cdef int read_limits(Limits *limits, const Limits *bounds) except -1:
     """The connection's limits; http.client's globals win when a program changed them."""
     limits[0] = bounds[0]

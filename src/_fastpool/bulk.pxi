@@ -69,17 +69,19 @@ cdef class Result:
     """One request and what came of it.
 
     ``request`` is the `pool.Request` that the input gave, or one made from the URL it gave.
+    ``url`` is the request's, None where the input gave what is none.
     ``response`` is a preloaded `HTTPResponse`, or None; ``error`` is the exception that
     `request()` would have raised, or None.
     """
 
-    cdef readonly object response
-    cdef readonly object error
-    cdef public object _item        # str: the URL of a GET; else a Request
+    cdef object url                 # these three are members: see below the class
+    cdef object response
+    cdef object error
+    cdef object item                # str: the URL of a GET; else a Request
     cdef readonly Origin _origin
     cdef Lane _channel           # while its exchange runs
     cdef public object _trip        # pool._bulk's state of a request that is not plain, or None
-    cdef str url                    # target of a plain request, behind `target_at`; or None
+    cdef str plain_url              # target of a plain request, behind `target_at`; or None
     cdef Py_ssize_t target_at
     cdef uint64_t number            # position in the input
     cdef int64_t until              # CLOCK_MONOTONIC ns of its deadline; 0: none, or not started
@@ -92,22 +94,34 @@ cdef class Result:
     @property
     def request(self):
         """What was asked for."""
-        if type(self._item) is str:
-            self._item = plain_get(self._item)
-        return self._item
+        if type(self.item) is str:
+            self.item = plain_get(self.item)
+        return self.item
+
+    @property
+    def _item(self):
+        return self.item
+
+    @_item.setter
+    def _item(self, item):
+        self.item = item
+        if type(item) is str:
+            self.url = item
+        else:
+            self.url = (<RequestFields> item).url if isinstance(item, RequestFields) else None
 
     @property
     def _target(self):
         """Request target of a plain request, or None."""
-        return end_of_url(self.url, self.target_at)
+        return end_of_url(self.plain_url, self.target_at)
 
     @_target.setter
     def _target(self, str target):
-        self.url = target
+        self.plain_url = target
         self.target_at = 0
 
-    cdef Text target_text(self) except *:
-        cdef Text text = text_of(self.url)
+    cdef Text target_text(self) noexcept:
+        cdef Text text = text_ascii(self.plain_url)
         if text.size == <size_t> self.target_at:
             return text_literal(b"/", 1)
         return text_literal(text.data + self.target_at, text.size - self.target_at)
@@ -126,6 +140,20 @@ cdef class Result:
         return f"<Result {self.request!r}: {came!r}>"
 
 
+cdef int expose_result() except -1:
+    cdef Result r = Result.__new__(Result)
+    r.url = mark = object()
+    fp_add_member(Result, "url", member_offset(r, mark))
+    r.url, r.response = None, mark
+    fp_add_member(Result, "response", member_offset(r, mark))
+    r.response, r.error = None, mark
+    fp_add_member(Result, "error", member_offset(r, mark))
+    return 0
+
+
+expose_result()
+
+
 @cython.final
 cdef class Shelf:
     """The connections of one pool that the run holds."""
@@ -135,6 +163,7 @@ cdef class Shelf:
     cdef list idle                  # Lanes, the one used last at the end
     cdef readonly set lanes         # all of them
     cdef list starving              # Origins that wait for a slot of the pool
+    cdef HeadTail tail              # of the requests without a body that were sent last, or None
     cdef public bint contended      # others wait for its slots: none is kept between requests
 
     def __init__(self, pool):

@@ -5,6 +5,17 @@
 
 from cpython.dict cimport PyDict_Next, PyDict_Size
 
+cdef extern from *:
+    """
+    /* A number that no dict has twice, whatever is done to it: PEP 509.  0: there is none. */
+    #if PY_VERSION_HEX < 0x030C0000
+    #define fp_dict_version(d) (((PyDictObject *)(d))->ma_version_tag)
+    #else
+    #define fp_dict_version(d) ((void)(d), (uint64_t)0)
+    #endif
+    """
+    uint64_t fp_dict_version(dict mapping) noexcept
+
 cdef enum:
     FRAME_BY_CALLER = -1    # prepare(length=): add no framing field
     FRAME_AS_CHUNKS = -2    # add Transfer-Encoding: chunked unless the caller frames
@@ -18,15 +29,20 @@ GAVE_LENGTH = SEEN_CONTENT_LENGTH
 GAVE_CODING = SEEN_TRANSFER_ENCODING
 
 
-cdef inline Text text_literal(const char *data, size_t size):
+cdef inline Text text_literal(const char *data, size_t size) noexcept:
     cdef Text t
     t.data = data
     t.size = size
     return t
 
 
-cdef inline Text text_bytes(bytes data):
+cdef inline Text text_bytes(bytes data) noexcept:
     return text_literal(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
+
+
+cdef inline Text text_ascii(str value) noexcept:
+    """The memory of a str that is known to be ASCII."""
+    return text_literal(<const char *> PyUnicode_DATA(value), PyUnicode_GET_LENGTH(value))
 
 
 cdef Text text_of(object value) except *:
@@ -68,8 +84,18 @@ cdef class FieldBlock:
     cdef list parts                 # name, value, name, value, ...; exact str, owned
     cdef bytes lines
     cdef int seen                   # their SEEN_* bits
+    cdef uint64_t version           # of the dict that was last found to have them
 
-    cdef bint is_of(self, dict headers) noexcept:
+    cdef inline bint is_of(self, dict headers) noexcept:
+        cdef uint64_t version = fp_dict_version(headers)
+        if version and version == self.version:
+            return True
+        if not self.has_same(headers):
+            return False
+        self.version = version
+        return True
+
+    cdef bint has_same(self, dict headers) noexcept:
         cdef PyObject *name
         cdef PyObject *value
         cdef Py_ssize_t at = 0

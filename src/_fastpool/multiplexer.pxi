@@ -7,7 +7,7 @@
 cdef class Multiplexer(EventLoop):
     """Runs many exchanges at once, from one thread; see EventLoop for `backend`."""
 
-    cdef list finished              # (job, head, error), for the next return of run()
+    cdef list finished              # job, head, error in turn, for the next return of run()
     cdef Py_ssize_t running         # exchanges without a result
 
     def __cinit__(self, backend=None):
@@ -16,7 +16,7 @@ cdef class Multiplexer(EventLoop):
     @property
     def in_flight(self):
         """Exchanges started and not yet returned by run()."""
-        return self.running + len(self.finished)
+        return self.running + len(self.finished) // 3
 
     def close(self):
         """Give everything up: running exchanges end without a result, their connections are
@@ -34,6 +34,7 @@ cdef class Multiplexer(EventLoop):
         Timeouts: seconds without progress, or None; `deadline`: time.monotonic() seconds, or
         None; `body`: bytes-like, or None; `max_body`: bytes of body on the wire, -1 for any.
         """
+        self.m.now = fp_now_ns()
         self.launch(
             job, wire, sock, direct, nanoseconds(send_timeout), nanoseconds(read_timeout),
             self.at(deadline),
@@ -42,7 +43,7 @@ cdef class Multiplexer(EventLoop):
 
     cdef int launch(self, object job, Wire wire, object sock, bint direct, int64_t send_ns,
                     int64_t read_ns, int64_t deadline_ns, object body, int64_t max_body) except -1:
-        """start() in nanoseconds, -1 for none; `deadline_ns` by the core's clock.
+        """start() in nanoseconds, -1 for none, by the core's clock; m.now is the caller's to set.
 
         Raises for what cannot be begun; a peer that is gone shows in the result."""
         cdef Channel c
@@ -57,7 +58,6 @@ cdef class Multiplexer(EventLoop):
             c.link.max_body = max_body
             c.link.deadline = deadline_ns
             self.running += 1
-            self.m.now = fp_now_ns()
             mux_begin(&self.m, &c.link)
             if not direct:
                 self.attend(c)
@@ -87,7 +87,7 @@ cdef class Multiplexer(EventLoop):
         if c.active:
             check(ST_BUSY, &wire.x, None)
         if c.sock is None:
-            c.attach(wire, sock, direct)
+            c.attach(wire, sock, direct, &self.m.memo)
         self.arm(c, FP_EDGE)
         c.link.watched = 0
         return c
@@ -129,7 +129,9 @@ cdef class Multiplexer(EventLoop):
         c.settle()
         if not xchg_is_reusable(&c.wire.x):
             self.remove(c)
-        self.finished.append((job, head, error))
+        self.finished.append(job)
+        self.finished.append(head)
+        self.finished.append(error)
         return 0
 
     cdef int drop(self, Channel c) except -1:
@@ -146,10 +148,9 @@ cdef class Multiplexer(EventLoop):
             for c in list(self.channels.values()):
                 if c.active and (c.job is job_or_wire or c.wire is job_or_wire):
                     self.drop(c)
-            if self.finished:
-                self.finished[:] = [
-                    found for found in self.finished if found[0] is not job_or_wire
-                ]
+            for i in range(len(self.finished) - 3, -1, -3):
+                if self.finished[i] is job_or_wire:
+                    del self.finished[i:i + 3]
         finally:
             self.leave()
 
@@ -179,10 +180,11 @@ cdef class Multiplexer(EventLoop):
         `error` is what Wire.exchange() would have raised.  A callback's exception comes out of
         here; nothing is lost by it.
         """
-        return self.turn(nanoseconds(timeout))
+        found = self.turn(nanoseconds(timeout))
+        return list(zip(found[0::3], found[1::3], found[2::3], strict=True))
 
     cdef list turn(self, int64_t timeout_ns):
-        """run() in nanoseconds, -1 for ever."""
+        """run() in nanoseconds, -1 for ever; job, head and error in turn."""
         cdef list finished
         self.enter()
         try:

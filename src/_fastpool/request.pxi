@@ -13,6 +13,10 @@ cdef enum Seen:             # bits: which fields the caller gave, by name
     SEEN_ADD_CODING = 64    # not seen: to be added by us
 
 
+cdef inline bint is_method(Text method, const char *name, size_t size) noexcept nogil:
+    return method.size == size and memcmp(method.data, name, size) == 0
+
+
 cdef int req_line(Buffer *b, Text method, Text target) noexcept nogil:
     """`method SP target SP HTTP/1.1 CRLF`; a method is a token, a target has no blank."""
     cdef size_t i
@@ -25,14 +29,16 @@ cdef int req_line(Buffer *b, Text method, Text target) noexcept nogil:
     for i in range(target.size):
         if <unsigned char> target.data[i] <= 32 or <unsigned char> target.data[i] >= 127:
             return ST_BAD_TARGET
-    if (
-        buf_put(b, method.data, method.size) == ST_OK
-        and buf_put_byte(b, 32) == ST_OK
-        and buf_put(b, target.data, target.size) == ST_OK
-        and buf_put(b, b" HTTP/1.1\r\n", 11) == ST_OK
-    ):
-        return ST_OK
-    return ST_NO_MEMORY
+    if buf_reserve(b, method.size + target.size + 512) != ST_OK:
+        return ST_NO_MEMORY     # with room for what commonly follows
+    memcpy(b.data + b.end, method.data, method.size)
+    b.end += method.size
+    b.data[b.end] = 32
+    memcpy(b.data + b.end + 1, target.data, target.size)
+    b.end += target.size + 1
+    memcpy(b.data + b.end, <const char *> b" HTTP/1.1\r\n", 11)
+    b.end += 11
+    return ST_OK
 
 
 cdef int req_field(Buffer *b, Text name, Text value) noexcept nogil:

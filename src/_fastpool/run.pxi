@@ -1,6 +1,6 @@
 # Layer 5: one bulk run.  Owns class Run, which pulls requests from the input, sends the plain
-# ones and takes in what came of them.  Calls schedule, url, wire, response and the multiplexer;
-# enters the policy (pool._bulk) only for what is not plain.
+# ones and takes in what came of them.  Calls sender, url, response and the multiplexer; enters
+# the policy (pool._bulk) only for what is not plain.
 #
 # Plain is a request without a body and with nothing of its own but method and headers, over a
 # connection that is not hooked, whose answer neither Retry nor a redirect has to do with.
@@ -11,8 +11,6 @@
 cdef enum:
     BURST = 64                      # requests started between two looks at the multiplexer
     SLOW_PULL_NS = 5000000          # a burst ends when the input has taken so long
-
-cdef object NO_BODY = frozenset({"GET", "HEAD", "DELETE", "TRACE", "OPTIONS", "CONNECT"})
 
 
 cdef inline bint looks_odd(int status, object refused) except -1:
@@ -25,14 +23,10 @@ cdef inline bint looks_odd(int status, object refused) except -1:
 
 
 @cython.final
-cdef class Run(Schedule):
+cdef class Run(Sender):
     """One run of requests; the policy (`engine`) calls back by the methods that are not cdef."""
 
     cdef object loop                # the Multiplexer, or what does without one
-    cdef Multiplexer mux            # None: every request goes to the helpers
-    cdef object manager             # its `headers` are those of requests that give none
-    cdef object given_headers       # those of the run, or None
-    cdef FieldBlock block           # the fields that were sent last
     cdef object source              # iterator over the input
     cdef readonly dict origins      # "http://host:port" as it stands in URLs -> Origin
     cdef Origin last                # the one of the request before
@@ -41,7 +35,6 @@ cdef class Run(Schedule):
     cdef uint64_t received
     cdef int64_t deadline_ns        # 0: none
     cdef int64_t most               # bytes of a body, decoded; -1: any
-    cdef int64_t most_on_wire       # the same before decoding, which adds little at worst
     cdef public bint outside        # the policy waits for threads of its own
     cdef public bint debug          # exchanges are logged
     cdef bint exhausted             # the input has ended
@@ -180,7 +173,10 @@ cdef class Run(Schedule):
             self.paused = True
             return None
         r = Result.__new__(Result)
-        r._item = item
+        if type(item) is str:
+            r.item = r.url = item
+        else:
+            r._item = item
         r.number = self.received
         self.received += 1
         if not self.read_plainly(r):
@@ -196,15 +192,15 @@ cdef class Run(Schedule):
         cdef Text text
         cdef size_t size
         cdef Origin origin = self.last
-        url = r._item
+        url = r.item
         if type(url) is request_class:
             if not (<RequestFields> url).is_bare():
                 return False
             url = (<RequestFields> url).url
         if type(url) is not str or not PyUnicode_IS_ASCII(url):
             return False
-        text = text_of(url)
-        size = 0 if origin is None else url_behind(text, text_of(self.spelling))
+        text = text_ascii(url)
+        size = 0 if origin is None else url_behind(text, text_ascii(self.spelling))
         if size == 0:
             size = url_plain_origin(text)
             if size == 0:
@@ -218,7 +214,7 @@ cdef class Run(Schedule):
         if not origin.plain:
             return False
         r._origin = origin
-        r.url = url
+        r.plain_url = url
         r.target_at = size
         return True
 
@@ -240,65 +236,23 @@ cdef class Run(Schedule):
             self.engine.connect(r, origin)
             self.now = fp_now_ns()
         else:
-            self.begin(r, lane)
+            self.send(r, lane)
         return 0
-
-    cpdef int begin(self, Result r, Lane lane) except -1:
-        """Send a request that is in flight over a lane."""
-        cdef Origin origin = r._origin
-        cdef Py_ssize_t length = FRAME_BY_CALLER
-        if r._trip is not None or lane.unverified:
-            self.engine.send(r, lane)
-            return 0
-        item = r._item
-        method = "GET"
-        headers = None
-        if type(item) is not str:
-            method = (<RequestFields> item).method
-            headers = (<RequestFields> item).headers
-            if method not in NO_BODY:
-                length = 0
-        if headers is None:
-            headers = self.manager.headers if self.given_headers is None else self.given_headers
-        try:
-            lane.wire.block = self.block    # one for all lanes
-            lane.wire.serialise(method, r.target_text(), headers, lane.host, length)
-            self.block = lane.wire.block
-        except Exception as e:
-            self.engine.failed(r, e, lane)
-            return 0
-        lane.wire.x.defer_redirect = origin.drains
-        self.fly(r, lane, origin.send_ns, origin.read_ns, None)
-        return 0
-
-    cdef int fly(self, Result r, Lane lane, int64_t send_ns, int64_t read_ns, body) except -1:
-        r._channel = lane
-        r._origin.requests += 1
-        try:
-            self.mux.launch(
-                r, lane.wire, lane.sock, lane.direct, send_ns, read_ns,
-                r.until if r.until else -1, body, self.most_on_wire,
-            )
-        except Exception as e:
-            r._channel = None
-            self.engine.failed(r, e, lane)
-        return 0
-
-    def transmit(self, Result r, Lane lane, send_timeout, read_timeout, body):
-        """Send what the policy has prepared on the lane's wire; `body` is bytes-like."""
-        self.fly(r, lane, nanoseconds(send_timeout), nanoseconds(read_timeout), body)
 
     # -- answers ---------------------------------------------------------------------------
 
     cdef int turn(self, int64_t timeout_ns) except -1:
         """One run of the multiplexer, and what it brought."""
+        cdef list done
+        cdef Py_ssize_t i
         self.debug = self.engine.is_logging()
+        self.limits_are_ours = limits_are_ours()
         if self.mux is None:
-            done = self.loop.run(None if timeout_ns < 0 else timeout_ns / 1e9)
+            self.loop.run(None if timeout_ns < 0 else timeout_ns / 1e9)     # finds nothing
         else:
             done = self.mux.turn(timeout_ns)
-        for r, head, error in done:
-            self.complete(r, head, error)
+            for i in range(0, len(done), 3):
+                self.complete(<Result> done[i], <ResponseHead> done[i + 1], done[i + 2])
         if self.outside:
             self.engine.collect()
         self.looked = self.now = fp_now_ns()
@@ -311,9 +265,9 @@ cdef class Run(Schedule):
         if error is not None:
             self.engine.failed(r, error, lane)
         elif r._trip is None and not head.defects and not looks_odd(head.status, origin.refused):
-            item = r._item
+            item = r.item
             response = self.respond(
-                head, "GET" if type(item) is str else (<RequestFields> item).method, r.url,
+                head, "GET" if type(item) is str else (<RequestFields> item).method, r.plain_url,
                 origin.retries, lane.shelf.pool,
             )
             head.target_at = r.target_at

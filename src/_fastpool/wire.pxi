@@ -111,8 +111,8 @@ cdef class Wire:
             self.serial += 1
             self.failed_in = PHASE_IDLE
             read_limits(&self.x.limits, &self.bounds)
-            self.x.head_request = method == "HEAD"
-            self.x.connect_request = method == "CONNECT"
+            self.x.head_request = is_method(text_of(method), b"HEAD", 4)
+            self.x.connect_request = is_method(text_of(method), b"CONNECT", 7)
             try:
                 seen = self.write_head(method, target, headers, host, length)
             except BaseException:
@@ -131,8 +131,6 @@ cdef class Wire:
         cdef Text fields
         cdef int status
         cdef int seen
-        if buf_reserve(out, 512) != ST_OK:
-            raise MemoryError
         if self.block is not None and type(headers) is dict and self.block.is_of(headers):
             self.misses = 0
             seen = self.block.seen
@@ -272,7 +270,7 @@ cdef class Wire:
         if status != ST_OK and status != ST_DONE and status != ST_FULL:
             wire_fail(x, status)
         answer = answer_new(x, x.inp.data + x.body_start - x.head.size)
-        answer.length = answer_length(x)
+        answer.announced = answer_length(x)
         if status == ST_DONE:
             answer.body = PyBytes_FromStringAndSize(
                 x.inp.data + x.body_start, x.gathered - x.body_start
