@@ -431,8 +431,12 @@ def result_of(
 class Result:
     """One request and what came of it: a `response` or an `error`."""
 
-    response: HTTPResponse | None
-    error: Exception | None
+    @property
+    def url(self) -> str | None: ...
+    @property
+    def response(self) -> HTTPResponse | None: ...
+    @property
+    def error(self) -> Exception | None: ...
     @property
     def request(self) -> Request: ...
     _item: typing.Any
