@@ -84,15 +84,17 @@ cdef object advised(object error, str hint):
 
 
 def _bad_method(detail, number):
-    found = next((c for c in detail if not (c.isascii() and c.isalnum())
-                  and c not in "!#$%&'*+-.^_`|~"), "")
+    found = [c for c in detail
+             if not (c.isascii() and c.isalnum()) and c not in "!#$%&'*+-.^_`|~"]
+    found = found[0] if found else ""
     return ValueError(
         f"Method cannot contain non-token characters {detail!r} (found at least {found!r})"
     )
 
 
 def _bad_target(detail, number):
-    found = next((c for c in detail if not "!" <= c <= "~"), "")
+    found = [c for c in detail if not "!" <= c <= "~"]
+    found = found[0] if found else ""
     return py_http_client().InvalidURL(
         f"URL can't contain control characters. {detail!r} (found at least {found!r})"
     )

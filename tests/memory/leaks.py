@@ -40,6 +40,8 @@ class Client:
         self.preloaded()
         self.streamed()
         self.refused()
+        if hasattr(self.manager, "imap_unordered"):  # not with urllib3
+            self.in_bulk()
 
     def preloaded(self) -> None:
         for path in ("/page", "/gzip", "/chunked", "/interim", "/folded", "/large"):
@@ -73,6 +75,16 @@ class Client:
                 pass
             else:
                 assert path == b"/extra" and answer.data == b"short", path
+
+    def in_bulk(self) -> None:
+        """All at once by the bulk engine, and a run that is left after its first result."""
+        good = {self.base + path.decode() for path in (*server.ANSWERS, b"/extra")}
+        urls = [self.base + path.decode() for path in (*server.ANSWERS, *server.FAULTS)]
+        self.requests += len(urls)
+        for result in self.manager.imap_unordered(urls, concurrency=8):
+            assert (result.error is None) == (result.request.url in good), result
+        with self.manager.imap_unordered(urls, concurrency=2) as results:
+            self.requests += next(results) is not None
 
 
 def counts() -> dict[str, int]:
