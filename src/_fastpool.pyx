@@ -12,9 +12,10 @@ A part calls only parts of a lower layer, and earlier parts of its own:
       out
  3    slots; tcp, event: slots know no HTTP, tcp knows no HTTP; the only syscalls
  4    roundtrip: one blocking exchange; mux: many; without the GIL from end to end
- 5    pool, flatten, names, fields, member, lazy, answer, borrow, rest, wire, repeat,
-      reader, channel, loop, multiplexer, guard, hooks, call, transact, checkout, attempt,
-      origins, dispatch, bulk, schedule, sender, run, results, testing: the Python face
+ 5    pool, flatten, names, fields, member, lazy, answer, verdicts, places, borrow, rest,
+      wire, repeat, reader, channel, loop, multiplexer, guard, hooks, call, transact,
+      checkout, attempt, origins, dispatch, bulk, schedule, sender, run, results, testing:
+      the Python face
 ====  ==================================================================================
 
 Layers 0 and 2-4 are ``noexcept nogil`` and return a status.  ``src/pool`` above holds policy.
@@ -49,6 +50,8 @@ include "_fastpool/fields.pxi"        # 5  HeaderStore: fields as bytes until th
 include "_fastpool/member.pxi"        # 5  attributes that are fields of C
 include "_fastpool/lazy.pxi"          # 5  attributes made at their first look
 include "_fastpool/answer.pxi"        # 5  ResponseHead, parse_head()
+include "_fastpool/verdicts.pxi"      # 5  what was found out about a class
+include "_fastpool/places.pxi"        # 5  attributes read by their place
 include "_fastpool/borrow.pxi"        # 5  the socket, its limits and its faults as Python has them
 include "_fastpool/rest.pxi"          # 5  memory of a body larger than the buffer
 include "_fastpool/wire.pxi"          # 5  Wire: the compiled half of a connection

@@ -9,6 +9,7 @@ cdef object stock_is_retry = None       # its is_retry(), as it was
 cdef object default_seconds = None      # the default timeout -> seconds or None
 cdef object failures = None             # exceptions after which Retry decides
 cdef dict plain_timeouts = None         # Timeouts that programs gave as a float or int
+cdef tuple last_plain = None            # with a GIL: (number, Timeout) that was asked for last
 cdef dict debugs = None                 # what the logger remembers of isEnabledFor()
 cdef int DEBUG = 10                     # logging.DEBUG
 
@@ -32,12 +33,11 @@ def bind_attempt(errors, dict timeouts not None, dict levels not None):
 
 def send_in_pool(pool, Call call not None):
     """`HTTPConnectionPool.urlopen()`."""
-    cdef dict own = fp_own(pool)
-    return attempt(pool, own, ours(pool, own), call)
+    return attempt(pool, ours_of_pool(pool), call)
 
 
-cdef object attempt(object pool, dict own, int bits, Call call):
-    tunnel = fill_in(pool, own, call)
+cdef object attempt(object pool, int bits, Call call):
+    tunnel = fill_in(pool, bits & HAS_MEMBERS, call)
     cdef object conn = None
     cdef object response = None
     cdef object failure = None
@@ -48,8 +48,7 @@ cdef object attempt(object pool, dict own, int bits, Call call):
             conn = pool._get_conn(timeout=call.pool_timeout)
         if tunnel and conn.is_closed:
             pool._open_tunnel(conn, call.clock)
-        conn._defer_redirect_body = call.follows
-        response = ask(pool, own, bits, conn, call)
+        response = ask(pool, bits, conn, call)
     except failures as e:
         failure = pool._count_failure(e, conn, call)
     except BaseException as e:
@@ -69,11 +68,10 @@ cdef object attempt(object pool, dict own, int bits, Call call):
 
 def repeat(pool, Call call not None):
     """urlopen() once more, with what a redirect or a retry has changed in the call."""
-    cdef dict own = fp_own(pool)
-    cdef int bits = ours(pool, own)
+    cdef int bits = ours_of_pool(pool)
     call.clean = False
     if bits & OUR_URLOPEN:
-        return attempt(pool, own, bits, call)
+        return attempt(pool, bits, call)
     return pool.urlopen(
         call.method,
         call.url,
@@ -93,21 +91,21 @@ def repeat(pool, Call call not None):
     )
 
 
-cdef object fill_in(object pool, dict own, Call call):
+cdef object fill_in(object pool, bint known, Call call):
     """What the call leaves open; returns whether it needs a tunnel through a proxy."""
     scheme = None
     if not call.clean:
         scheme = clean_target(call)
     if call.retries is None:
-        call.retries = fp_attribute(own, pool, "retries")
+        call.retries = fp_read(pool, known, &of_pool.retries)
     if type(call.retries) is not Retry:
         call.retries = pool._retries_of(call.retries, call.redirect)
     if call.release_conn is None:
         call.release_conn = call.preload_content
     if call.assert_same_host and not pool.is_same_host(call.url):
         pool._refuse_host(call.url, call.retries)
-    tunnel = fp_attribute(own, pool, "proxy") is not None and pool._needs_tunnel(scheme)
-    if tunnel or call.headers is None or fp_attribute(own, pool, "proxy_headers"):
+    tunnel = fp_read(pool, known, &of_pool.proxy) is not None and pool._needs_tunnel(scheme)
+    if tunnel or call.headers is None or fp_read(pool, known, &of_pool.proxy_headers):
         call.headers = pool._headers_to_send(call.headers, tunnel)
     if call.body is not None and (type(call.body) is not bytes or call.body_pos is not None):
         call.body_pos = pool_module["set_file_position"](call.body, call.body_pos)
@@ -129,19 +127,26 @@ cdef object clean_target(Call call):
 
 cdef object clock_of(object pool, object timeout):
     """A Timeout, of this call alone if it has a total; ValueError for what is none."""
+    global last_plain
+    cdef tuple pair = last_plain
+    if pair is not None and pair[0] is timeout:
+        return pair[1]
     if type(timeout) is float or type(timeout) is int:
         known = fp_dict_get(plain_timeouts[type(timeout)], timeout)
         if known is not None:
+            if FP_HAS_GIL:
+                last_plain = (timeout, known)
             return known
     return pool._clock(timeout)
 
 
-cdef object ask(object pool, dict own, int bits, object conn, Call call):
+cdef object ask(object pool, int bits, object conn, Call call):
     """The response to the request, by `_make_request()`."""
+    fp_write(conn, has_place(conn), &of_connection.defer_redirect_body, call.follows)
     response_conn = None if call.release_conn else conn
     if bits & OUR_MAKE_REQUEST and call.others is None:
         call.response_conn = response_conn
-        return run_one(pool, own, bits, conn, call)
+        return run_one(pool, bits, conn, call)
     return pool._make_request(
         conn,
         call.method,
@@ -160,14 +165,14 @@ cdef object ask(object pool, dict own, int bits, object conn, Call call):
 
 def run_exchange(pool, conn, Call call not None):
     """`HTTPConnectionPool._make_request()`."""
-    cdef dict own = fp_own(pool)
     call.clock = clock_of(pool, call.timeout)
-    return run_one(pool, own, ours(pool, own), conn, call)
+    return run_one(pool, ours_of_pool(pool), conn, call)
 
 
-cdef object run_one(object pool, dict own, int bits, object conn, Call call):
+cdef object run_one(object pool, int bits, object conn, Call call):
     """One exchange on a connection: connect if need be, send, receive the head."""
-    pool.num_requests += 1
+    cdef bint known = bits & HAS_MEMBERS
+    fp_write(pool, known, &of_pool.num_requests, fp_read(pool, known, &of_pool.num_requests) + 1)
     read = set_limits(conn, call)
     if not bits & OUR_VALIDATE_CONN:
         if not bits & OUR_VALIDATE_TLS or conn.sock is None or not conn.is_verified:
@@ -183,8 +188,14 @@ cdef object run_one(object pool, dict own, int bits, object conn, Call call):
 cdef object set_limits(object conn, Call call):
     """Set what connecting may take; returns what one receive may take, or a Timeout to be asked
     for it when the connection is there."""
+    cdef dict own
+    cdef tuple pair = last_plain
     clock = call.clock
-    cdef dict own = fp_own(clock)
+    if pair is not None and pair[1] is clock:
+        # One number for both.
+        fp_write(conn, has_place(conn), &of_connection.timeout, pair[0])
+        return pair[0]
+    own = fp_own(clock)
     if fp_attribute(own, clock, "total") is not None:
         call.clock = clock = clock.clone()
         clock.start_connect()
@@ -195,17 +206,30 @@ cdef object set_limits(object conn, Call call):
         read = fp_attribute(own, clock, "_read")
     if connect is DEFAULT_TIMEOUT:
         connect = default_seconds(connect)
-    conn.timeout = connect
+    fp_write(conn, has_place(conn), &of_connection.timeout, connect)
     return clock if read is DEFAULT_TIMEOUT else read
+
+
+cdef tuple HOOKS_OF_RETRY = ("is_retry", "RETRY_AFTER_STATUS_CODES")
+
+
+def examine_retry(cls):
+    """The statuses after which a policy heeds Retry-After, as a TypeSnapshot; None where
+    is_retry() is not the one that we know."""
+    known = getattr(cls, "is_retry", None) is stock_is_retry
+    return TypeSnapshot((cls,), cls.RETRY_AFTER_STATUS_CODES if known else None)
+
+
+cdef Verdicts policies = Verdicts(examine_retry)
 
 
 cpdef bint may_retry_status(retries, method, response) except -1:
     """Whether a policy for retries wants a response's status to be tried again."""
     status = status_of(response)
-    if (
-        status not in retries.status_forcelist
-        and status not in retries.RETRY_AFTER_STATUS_CODES
-        and type(retries).is_retry is stock_is_retry
-    ):
-        return False    # without a look at the headers, which would have to be built
+    known = policies.of(type(retries))
+    if known is not None and has_any(fp_own(retries), HOOKS_OF_RETRY):
+        known = None
+    # Without a look at the headers, which would have to be built.
+    if known is not None and status not in known and status not in retries.status_forcelist:
+        return False
     return retries.is_retry(method, status, bool(response.headers.get("Retry-After")))

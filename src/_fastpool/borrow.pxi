@@ -9,6 +9,8 @@ cdef extern from "Python.h":
     int _PyBytes_Resize(PyObject **bytes, Py_ssize_t newsize) except -1
     PyObject *FP_NewBytes "PyBytes_FromStringAndSize"(const char *v, Py_ssize_t len) except NULL
     void Py_DECREF_raw "Py_DECREF"(PyObject *o)
+    bint PyLong_CheckExact(object value)
+    double PyLong_AsDouble(object value) except? -1.0
 
 cdef enum:
     FIRST_READ = 1048576    # bytes allocated at most before anything of a body has arrived
@@ -21,23 +23,29 @@ cdef object default_max_line = None
 
 cdef int64_t nanoseconds(object seconds) except? -2:
     """Seconds as the core counts; None waits for ever (-1)."""
+    cdef double s
     if seconds is None:
         return -1
-    cdef double s = seconds
+    if PyLong_CheckExact(seconds):
+        s = PyLong_AsDouble(seconds)
+    else:
+        s = seconds
     return <int64_t> (s * 1e9) if s < 9e9 else -1
 
 
 cdef int pin(object sock) except -1:
     """Keep the descriptor open: socket.close() waits until the count is back at zero."""
-    sock._io_refs += 1
+    cdef bint known = is_plain_socket(sock)
+    fp_write(sock, known, &of_socket.io_refs, fp_read(sock, known, &of_socket.io_refs) + 1)
     return 0
 
 
 cdef int unpin(object sock) except -1:
     # Race: socket.close() notes that it was called, then looks at the count; we count, then
     # look whether it was.  One of the two sees the other and closes the descriptor.
-    sock._io_refs -= 1
-    if sock._closed:
+    cdef bint known = is_plain_socket(sock)
+    fp_write(sock, known, &of_socket.io_refs, fp_read(sock, known, &of_socket.io_refs) - 1)
+    if fp_read(sock, known, &of_socket.closed):
         sock.close()
     return 0
 
@@ -133,11 +141,11 @@ cdef bint limits_are_ours() except -1:
 cdef int read_limits(Limits *limits, const Limits *bounds) except -1:
     """The connection's limits; http.client's globals win when a program changed them."""
     limits[0] = bounds[0]
-    value = http_client_names["_MAXHEADERS"]
+    value = fp_dict_get(http_client_names, "_MAXHEADERS")
     if value is not default_max_headers:
         limits.header_lines = min(value, 10_000_000)
         limits.section = max(limits.section, 256 * limits.header_lines)
-    value = http_client_names["_MAXLINE"]
+    value = fp_dict_get(http_client_names, "_MAXLINE")
     if value is not default_max_line:
         limits.line = min(value, 1 << 30)
         limits.section = max(limits.section, limits.line)

@@ -14,7 +14,8 @@ cdef class Call:
     """
 
     cdef public object method
-    cdef public object url              # target; str
+    cdef object target                  # str: the request target, behind `target_at`
+    cdef Py_ssize_t target_at
     cdef public object body
     cdef public object headers
     cdef public object retries
@@ -36,7 +37,7 @@ cdef class Call:
 
     def __cinit__(self, method, url, dict keywords=None):
         self.method = method
-        self.url = url
+        self.target = url
         self.redirect = True
         self.assert_same_host = True
         self.timeout = DEFAULT_TIMEOUT
@@ -47,6 +48,22 @@ cdef class Call:
         self.follows = True
         if keywords is not None:
             self.take(keywords)
+
+    @property
+    def url(self):
+        """The request target; str."""
+        return end_of_url(self.target, self.target_at)
+
+    @url.setter
+    def url(self, value):
+        self.target = value
+        self.target_at = 0
+
+    cdef Text target_text(self) except *:
+        cdef Text text = text_of(self.target)
+        if self.target_at and text.size == <size_t> self.target_at:
+            return text_literal(b"/", 1)
+        return text_literal(text.data + self.target_at, text.size - self.target_at)
 
     cdef int take(self, dict keywords) except -1:
         cdef dict others = None
@@ -86,3 +103,11 @@ cdef class Call:
         else:
             return False
         return True
+
+
+cdef Call call_new(object method, object url, object headers, dict keywords):
+    """A call with these headers; `keywords` are urlopen()'s others."""
+    cdef Call call = Call.__new__(Call, method, url)
+    call.headers = headers
+    call.take(keywords)
+    return call

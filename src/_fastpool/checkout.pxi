@@ -3,24 +3,27 @@
 # caller.  Calls pool, wire, response and hooks; what is rare is left to methods of the pool.
 
 cdef object SlotQueue = None            # pool.util.queue.SlotQueue
+cdef object stock_is_dropped = None     # is_connection_dropped(), as it was
 cdef dict pool_module = None            # namespace of pool.connectionpool: its globals are patched
 
 
 def bind_pools(queue_class, dict module not None):
     """Tell the core the queue class, and the namespace of pool.connectionpool."""
-    global SlotQueue, pool_module
+    global SlotQueue, pool_module, stock_is_dropped
+    stock_is_dropped = module["is_connection_dropped"]
     SlotQueue = queue_class
     pool_module = module
 
 
-def checkout(pool, timeout):
+cpdef object checkout(object pool, object timeout):
     """An idle connection that is still good, or a fresh one; `HTTPConnectionPool._get_conn()`."""
-    idle = pool.pool
+    cdef bint known = pools.of(type(pool)) & HAS_MEMBERS
+    idle = fp_read(pool, known, &of_pool.pool)
     if idle is None:
         pool._refuse_closed()
     try:
         # A signal handler runs between two bytecodes, and so never between this and the `try`.
-        conn = take_idle(pool, idle, timeout)
+        conn = take_idle(fp_read(pool, known, &of_pool.block), idle, timeout)
     except queue_errors(QueueEmpty, "Empty"):
         pool._find_nothing()
         conn = None
@@ -33,10 +36,10 @@ def checkout(pool, timeout):
         raise
 
 
-cdef object take_idle(object pool, object idle, object timeout):
+cdef object take_idle(object block, object idle, object timeout):
     if type(idle) is SlotQueue:
-        return (<SlotPool> idle).take(pool.block, timeout)
-    return idle.get(pool.block, timeout)
+        return (<SlotPool> idle).take(block, timeout)
+    return idle.get(block, timeout)
 
 
 cdef tuple queue_errors(object known, str name):
@@ -47,17 +50,23 @@ cdef tuple queue_errors(object known, str name):
 cdef bint is_usable(object conn) except -1:
     """Nothing has come on an idle connection, it is of this process, and its last response was
     read.  Other people's connections, and a patched is_connection_dropped(), are asked."""
-    if pool_module["is_connection_dropped"] is pool_module["_STOCK_IS_DROPPED"]:
-        wire = getattr(conn, "_wire", None)
-        if type(wire) is Wire and (<Wire> wire).is_idle(conn.sock):
+    if fp_dict_get(pool_module, "is_connection_dropped") is stock_is_dropped:
+        if has_place(conn):
+            wire = fp_read(conn, True, &of_connection.wire)
+            sock = fp_read(conn, True, &of_connection.sock)
+        else:
+            wire = getattr(conn, "_wire", None)
+            sock = getattr(conn, "sock", None)
+        if type(wire) is Wire and (<Wire> wire).is_idle(sock):
             return True
     return not (pool_module["is_connection_dropped"](conn) or pool_module["_is_foreign"](conn))
 
 
-def give_back(pool, conn):
+cpdef object give_back(object pool, object conn):
     """Put a connection, or with None the right to open one, into the idle ones;
     `HTTPConnectionPool._put_conn()`."""
-    idle = pool.pool
+    cdef bint known = pools.of(type(pool)) & HAS_MEMBERS
+    idle = fp_read(pool, known, &of_pool.pool)
     if conn is not None and not may_keep(conn):
         inherited = is_inherited(conn)
         conn.close()
@@ -74,7 +83,8 @@ def give_back(pool, conn):
     except queue_errors(QueueFull, "Full"):
         pool._drop(conn, idle)
     else:
-        if pool.pool is None:   # closed at the same time, perhaps before our put
+        if fp_read(pool, known, &of_pool.pool) is None:
+            # Closed at the same time, perhaps before our put.
             pool_module["_close_pool_connections"](idle)
 
 
@@ -93,6 +103,10 @@ cdef int take_back(object pool, int bits, object conn, object response) except -
 
 cdef bint may_keep(object conn) except -1:
     """Whether a connection may go back into its pool: of this process, and not to be closed."""
+    if has_place(conn):
+        if fp_read(conn, True, &of_connection.close_after_response) is True:
+            return False
+        return not is_of_another(fp_read(conn, True, &of_connection.fork_generation))
     if getattr(conn, "_close_after_response", False) is True:
         return False
     return not is_inherited(conn)
@@ -100,5 +114,9 @@ cdef bint may_keep(object conn) except -1:
 
 cpdef bint is_inherited(conn) except -1:
     """Whether a connection was opened in another process, before a fork."""
-    born = getattr(conn, "_fork_generation", None)
+    return is_of_another(getattr(conn, "_fork_generation", None))
+
+
+cdef inline bint is_of_another(object born) except -1:
+    """Whether `born`, a connection's fork generation, is another process's."""
     return type(born) is int and <uint32_t> born != fp_load_relaxed_u32(&fork_count)

@@ -3,66 +3,89 @@
 # A urlopen() that is somebody's is called as the method it is.  Calls origins and attempt.
 
 
-def send(owner, str method not None, url, headers, dict keywords not None):
-    """`owner.urlopen(method, url, headers=..., **keywords)` of a manager or a pool.
-
-    Without `headers` the owner's.  `keywords` is the caller's to give away.
-    """
-    cdef dict own = fp_own(owner)
-    cdef int bits = ours(owner, own)
-    keywords["headers"] = fp_attribute(own, owner, "headers") if headers is None else headers
+def send(owner, method, url, headers, dict keywords not None):
+    """`owner.request(method, url, headers=..., **keywords)` of a manager or a pool, without
+    fields; `keywords` is the caller's to give away."""
+    cdef int bits = ours_of_manager(owner)
+    cdef bint in_body
+    if type(method) is not str or not is_upper(method):
+        method = method.upper()
+    encoded = url_methods if bits & OUR_ENCODING else owner._encode_url_methods
+    in_body = method not in encoded
+    if not bits & OUR_ENCODING:
+        encode = owner.request_encode_body if in_body else owner.request_encode_url
+        return encode(method, url, fields=None, headers=headers, **keywords)
+    if headers is None:
+        headers = owner.headers
+    if in_body and type(headers) is not dict:
+        headers = pool_module["HTTPHeaderDict"](headers)
     if bits & OUR_SENDING:
-        return send_from(owner, own, bits, (method, url, keywords.pop("redirect", True)), keywords)
+        return send_from(owner, bits, call_new(method, url, headers, keywords), keywords)
+    bits = ours_of_pool(owner)
     if bits & OUR_URLOPEN:
-        return attempt(owner, own, bits, Call(method, url, keywords))
-    if method not in owner._encode_url_methods:     # what request_encode_body() hands on
-        keywords["headers"] = pool_module["HTTPHeaderDict"](keywords["headers"])
-    return owner.urlopen(method, url, **keywords)
+        return attempt(owner, bits, call_new(method, url, headers, keywords))
+    if in_body:
+        headers = pool_module["HTTPHeaderDict"](headers)
+    return owner.urlopen(method, url, headers=headers, **keywords)
+
+
+cdef bint is_upper(str method) except -1:
+    """No letter of an ASCII method is small."""
+    cdef Text text
+    cdef size_t i
+    if not PyUnicode_IS_ASCII(method):
+        return False
+    text = text_of(method)
+    for i in range(text.size):
+        if c"a" <= text.data[i] <= c"z":
+            return False
+    return True
 
 
 def send_from_manager(manager, tuple request not None, dict keywords not None):
     """`PoolManager.urlopen()`; `request` is (method, url, redirect)."""
-    cdef dict own = fp_own(manager)
-    if "headers" not in keywords:
-        keywords["headers"] = manager.headers
-    return send_from(manager, own, ours(manager, own), request, keywords)
+    cdef Call call
+    headers = keywords.pop("headers") if "headers" in keywords else manager.headers
+    call = call_new(request[0], request[1], headers, keywords)
+    call.redirect = request[2]
+    return send_from(manager, ours_of_manager(manager), call, keywords)
 
 
-cdef object send_from(object manager, dict own, int bits, tuple request, dict keywords):
-    method, url, redirect = request
-    found = None
-    if fp_attribute(own, manager, "proxy") is None:
-        found = (<Origins?> fp_attribute(own, manager, "_origins")).look_up(
-            manager, own, bits, url
+cdef object send_from(object manager, int bits, Call call, dict keywords):
+    """`keywords` are those that `call` was made of, without headers."""
+    cdef bint known = bits & HAS_MEMBERS
+    cdef object method = call.method
+    cdef object url = call.target
+    cdef object headers = call.headers
+    cdef object redirect = call.redirect
+    pool = None
+    if fp_attribute(fp_own(manager), manager, "proxy") is None:
+        pool = (<Origins?> fp_read(manager, known, &of_manager.origins)).look_up(
+            manager, bits, url, &call.target_at
         )
-    pool, target = found or manager._route(url)
+    if pool is None:
+        pool, call.url = manager._route(url)
+    else:
+        call.clean = True
     body_pos = None
-    if redirect:
+    if redirect and call.body is not None and type(call.body) is not bytes:
         # Noted here, because after a redirect the next pool would find the body's end.
-        body = fp_dict_get(keywords, "body")
-        if body is not None and type(body) is not bytes:
-            body_pos = pool_module["set_file_position"](body, keywords.get("body_pos"))
-    response = send_to(pool, (method, target, redirect, found is not None), keywords)
+        body_pos = pool_module["set_file_position"](call.body, call.body_pos)
+    response = send_to(pool, call, keywords)
     if not redirect or (type(response) is Response and status_of(response) < 300):
         return response
-    return manager._follow(pool, request, keywords, body_pos, response)
+    keywords.pop("redirect", None)
+    keywords["headers"] = headers
+    return manager._follow(pool, (method, url, redirect), keywords, body_pos, response)
 
 
-cdef object send_to(object pool, tuple request, dict keywords):
+cdef object send_to(object pool, Call call, dict keywords):
     """`pool.urlopen()`, with redirects left to the manager."""
-    cdef Call call
-    cdef dict own
-    cdef int bits = owners.of(type(pool))
-    method, target, follows, clean = request
-    if bits & OUR_URLOPEN:
-        own = fp_own(pool)
-        bits = ours(pool, own)
+    cdef int bits = ours_of_pool(pool)
     if not bits & OUR_URLOPEN:
-        keywords["redirect"] = keywords["assert_same_host"] = False
-        return pool.urlopen(method, target, **keywords)
-    call = Call(method, target, keywords)
-    call.redirect = call.assert_same_host = False
+        own = {"redirect": False, "assert_same_host": False, "headers": call.headers}
+        return pool.urlopen(call.method, call.url, **{**keywords, **own})
     # The manager follows: redirects' bodies then stay on the wire, to be drained in limits.
-    call.follows = follows
-    call.clean = clean
-    return attempt(pool, own, bits, call)
+    call.follows = call.redirect
+    call.redirect = call.assert_same_host = False
+    return attempt(pool, bits, call)

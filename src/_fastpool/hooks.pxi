@@ -11,14 +11,11 @@ cdef enum Ours:             # bits
     OUR_VALIDATE_TLS = 32   # of a pool for HTTPS: connect, and warn when nobody was verified
     OUR_SENDING = 64        # PoolManager.urlopen()
     OUR_LOOKUP = 128        # how a manager finds a pool
+    OUR_ENCODING = 256      # of request(): what becomes of fields
+    HAS_MEMBERS = 512       # of either: see places
 
 cdef extern from *:
     """
-    /* The attributes of an object itself, without a look at its type. */
-    static inline PyObject *fp_own(PyObject *object) {
-        return PyObject_GenericGetDict(object, NULL);
-    }
-
     /* getattr(object, name), where `own` are the object's own attributes. */
     static inline PyObject *fp_attribute(PyObject *own, PyObject *object, PyObject *name) {
         PyObject *value;
@@ -32,7 +29,6 @@ cdef extern from *:
         return value != NULL ? value : PyObject_GetAttr(object, name);
     }
     """
-    dict fp_own(object owner)
     object fp_attribute(dict own, object owner, str name)
 
 cdef dict bit_of = {
@@ -44,43 +40,88 @@ cdef dict bit_of = {
     "validate_tls": OUR_VALIDATE_TLS,
     "sending": OUR_SENDING,
     "lookup": OUR_LOOKUP,
+    "encoding": OUR_ENCODING,
 }
 cdef list our_methods = []      # (bit, name -> function)
 cdef tuple hookable = ()        # all those names
+cdef object url_methods = ()    # RequestMethods._encode_url_methods, a set that may be changed
 
 
-def bind_methods(str bit not None, *functions):
-    """Tell the core the methods that together make up one of the OUR_ bits."""
-    global hookable
-    named = {function.__name__: function for function in functions}
+def bind_methods(str bit not None, *functions, **others):
+    """Tell the core the methods, and other attributes, that make up one of the OUR_ bits."""
+    global hookable, url_methods
+    url_methods = others.get("_encode_url_methods", url_methods)
+    named = {**{function.__name__: function for function in functions}, **others}
     our_methods.append((bit_of[bit], named))
     hookable = tuple({*hookable, *named})
 
 
-def examine_owner(cls):
-    """The OUR_ bits of a class of pools or managers, as a TypeSnapshot."""
-    bits = 0
+def examine_manager(cls):
+    """The OUR_ bits of a class of managers, as a TypeSnapshot."""
+    return examine_owner(cls, HAS_MEMBERS if has_members(cls, MANAGER_MEMBERS) else 0)
+
+
+def examine_pool(cls):
+    """The OUR_ bits of a class of pools, as a TypeSnapshot."""
+    return examine_owner(cls, HAS_MEMBERS if has_members(cls, POOL_MEMBERS) else 0)
+
+
+def examine_members(cls):
+    """Whether connections of a class can be read by place, as a TypeSnapshot."""
+    return TypeSnapshot((cls,), has_members(cls, CONNECTION_MEMBERS))
+
+
+cdef TypeSnapshot examine_owner(object cls, int bits):
     for bit, functions in our_methods:
         if all([getattr(cls, name, None) is function for name, function in functions.items()]):
             bits |= bit
     return TypeSnapshot((cls,), bits)
 
 
-cdef Verdicts owners = Verdicts(examine_owner)
+cdef Verdicts managers = Verdicts(examine_manager)
+cdef Verdicts pools = Verdicts(examine_pool)
 
 
-cdef int ours(object owner, dict own) except -1:
-    """The OUR_ bits of a pool or a manager; `own` are its own attributes.
+cdef int ours(Verdicts owners, object owner, const fp_member *unhooked) except -1:
+    """The OUR_ bits of a pool or a manager.
 
-    Those are looked through again only when they have become more or fewer than they were when
-    there was no hook among them; `_unhooked` remembers how many that was.
+    Its own attributes are looked through again only when they have become more or fewer than
+    they were when there was no hook among them; the member `unhooked` is that number.
     """
+    cdef dict own
     cdef int bits = owners.of(type(owner))
-    if bits == 0 or fp_dict_get(own, "_unhooked") == PyDict_Size(own):
+    if bits & ~HAS_MEMBERS == 0:
+        return bits
+    own = fp_own(owner)
+    if not bits & HAS_MEMBERS:
+        return unhooked_of(own, bits)
+    if fp_peek(owner, unhooked) == PyDict_Size(own):
         return bits
     if not has_any(own, hookable):
-        own["_unhooked"] = PyDict_Size(own) + ("_unhooked" not in own)
+        fp_write(owner, True, unhooked, PyDict_Size(own))
         return bits
+    return unhooked_of(own, bits)
+
+
+# Connections by the class: do they have the members?
+cdef Verdicts connections = Verdicts(examine_members)
+
+
+cdef bint has_place(object conn) except -1:
+    """Whether a connection's members can be read by place."""
+    return connections.of(type(conn))
+
+
+cdef inline int ours_of_manager(object manager) except -1:
+    return ours(managers, manager, &of_manager.unhooked)
+
+
+cdef inline int ours_of_pool(object pool) except -1:
+    return ours(pools, pool, &of_pool.unhooked)
+
+
+cdef int unhooked_of(dict own, int bits) except -1:
+    """`bits` without those of methods that are set on the object, whose attributes are `own`."""
     for bit, functions in our_methods:
         if has_any(own, tuple(functions)):
             bits &= ~(<int> bit)

@@ -15,16 +15,17 @@ def bind_container(container):
 
 cdef bint looks_up_plainly(object manager) except -1:
     """Nobody overrode or replaced how this manager finds its pools."""
-    return ours(manager, fp_own(manager)) & OUR_LOOKUP != 0
+    return ours_of_manager(manager) & OUR_LOOKUP != 0
 
 
 @cython.final
 cdef class Origins:
     """The pool keys of a manager, by origin."""
 
-    # origin -> (scheme, make_key, key, the manager's pool keywords behind it); bound once, and
-    # an entry is one tuple: without the GIL no thread sees a half of one.
+    # origin -> (scheme, make_key, key, the manager's pool keywords behind it, origin); bound
+    # once, and an entry is one tuple: without the GIL no thread sees a half of one.
     cdef dict keys
+    cdef tuple newest           # with a GIL: the entry that was looked up last
     cdef dict latest            # None -> the keywords last learned, shared by the entries
 
     def __cinit__(self):
@@ -33,23 +34,42 @@ cdef class Origins:
 
     def find(self, manager, str url not None):
         """(pool, request target) for a URL in normal form whose key is known, else None."""
-        cdef dict own = fp_own(manager)
-        return self.look_up(manager, own, ours(manager, own), url)
+        cdef Py_ssize_t size = 0
+        pool = self.look_up(manager, ours_of_manager(manager), url, &size)
+        return None if pool is None else (pool, end_of_url(url, size))
 
-    cdef tuple look_up(self, object manager, dict own, int bits, str url):
-        """find() for a manager with these attributes of its own, and these OUR_ bits."""
+    cdef object look_up(self, object manager, int bits, str url, Py_ssize_t *size):
+        """The pool of find() for a manager with these OUR_ bits, and where the target begins."""
+        cdef bint known = bits & HAS_MEMBERS
         cdef tuple entry
-        cdef size_t size = plain_origin(url) if bits & OUR_LOOKUP else 0
-        if size == 0:
+        if not bits & OUR_LOOKUP or not PyUnicode_IS_ASCII(url):
             return None
-        entry = fp_dict_get(self.keys, url[:size])
-        if entry is None or fp_attribute(own, manager, "connection_pool_kw") != entry[3]:
+        entry = self.entry_of(url, size)
+        if (
+            entry is None
+            or fp_read(manager, known, &of_manager.connection_pool_kw) != entry[3]
+        ):
             return None
-        functions = fp_attribute(own, manager, "key_fn_by_scheme")
+        functions = fp_read(manager, known, &of_manager.key_fn_by_scheme)
         if type(functions) is not dict or fp_dict_get(functions, entry[0]) is not entry[1]:
             return None
-        pool = pool_of(fp_attribute(own, manager, "pools"), entry[2])
-        return None if pool is None else (pool, url[size:] or "/")
+        return pool_of(fp_read(manager, known, &of_manager.pools), entry[2])
+
+    cdef tuple entry_of(self, str url, Py_ssize_t *size):
+        """What is known of the origin of an ASCII URL, and its size in bytes."""
+        cdef Text text = text_of(url)
+        cdef tuple entry = self.newest
+        if entry is not None:
+            size[0] = url_behind(text, text_of(entry[4]))
+            if size[0]:
+                return entry
+        size[0] = url_plain_origin(text)
+        if size[0] == 0:
+            return None
+        entry = fp_dict_get(self.keys, url[:size[0]])
+        if FP_HAS_GIL:
+            self.newest = entry
+        return entry
 
     def learn(self, manager, str url not None, str scheme not None, key, dict settings not None):
         """Note the key of the pool that serves `url`; `settings` are not changed any more."""
@@ -64,7 +84,10 @@ cdef class Origins:
             self.latest[None] = settings
         if len(self.keys) >= MOST_ORIGINS:
             self.keys.clear()
-        self.keys[url[:size]] = (scheme, functions[scheme], key, settings)
+        origin = url[:size]
+        if FP_HAS_GIL:
+            self.newest = None
+        self.keys[origin] = (scheme, functions[scheme], key, settings, origin)
 
 
 cdef size_t plain_origin(str url) except? 0:
@@ -74,7 +97,7 @@ cdef size_t plain_origin(str url) except? 0:
 cdef object pool_of(object pools, object key):
     """The pool kept under `key`, without the container's lock if it was used last."""
     if type(pools) is stock_container:
-        newest = pools._newest
+        newest = fp_read(pools, True, &of_container.newest)
         if newest is not None and (<tuple?> newest)[0] is key:
             return (<tuple> newest)[1]
     try:

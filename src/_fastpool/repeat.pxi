@@ -37,6 +37,7 @@ cdef bint tail_send(HeadTail tail, Wire wire, Text method, Text target) except -
     done, when it would raise."""
     cdef Exchange *x = &wire.x
     cdef int status
+    cdef int traits
     wire.enter()
     status = xchg_begin(x)
     if status == ST_OK:
@@ -49,8 +50,9 @@ cdef bint tail_send(HeadTail tail, Wire wire, Text method, Text target) except -
             wire.serial += 1
             wire.failed_in = PHASE_IDLE
             x.limits = wire.bounds
-            x.head_request = is_method(method, b"HEAD", 4)
-            x.connect_request = is_method(method, b"CONNECT", 7)
+            traits = req_method(method)
+            x.head_request = traits & METHOD_HEAD != 0
+            x.connect_request = traits & METHOD_CONNECT != 0
             if tail.block.seen & SEEN_CLOSE:
                 x.close_after = 1
         else:

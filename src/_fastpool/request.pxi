@@ -13,8 +13,27 @@ cdef enum Seen:             # bits: which fields the caller gave, by name
     SEEN_ADD_CODING = 64    # not seen: to be added by us
 
 
-cdef inline bint is_method(Text method, const char *name, size_t size) noexcept nogil:
+cdef enum MethodTrait:      # bits
+    METHOD_BODILESS = 1     # expects no body: none is announced when there is none
+    METHOD_HEAD = 2
+    METHOD_CONNECT = 4
+
+
+cdef inline bint req_is(Text method, const char *name, size_t size) noexcept nogil:
     return method.size == size and memcmp(method.data, name, size) == 0
+
+
+cdef int req_method(Text method) noexcept nogil:
+    """The MethodTrait bits of a method, whose name has case (RFC 9110 9.1)."""
+    if req_is(method, b"GET", 3):
+        return METHOD_BODILESS
+    if req_is(method, b"HEAD", 4):
+        return METHOD_BODILESS | METHOD_HEAD
+    if req_is(method, b"CONNECT", 7):
+        return METHOD_BODILESS | METHOD_CONNECT
+    if req_is(method, b"DELETE", 6) or req_is(method, b"TRACE", 5) or req_is(method, b"OPTIONS", 7):
+        return METHOD_BODILESS
+    return 0
 
 
 cdef int req_line(Buffer *b, Text method, Text target) noexcept nogil:

@@ -6,8 +6,6 @@
 cdef Guard guard = None
 cdef dict steps = None                  # name -> function of pool._wire
 
-cdef frozenset BODILESS = frozenset({"GET", "HEAD", "DELETE", "TRACE", "OPTIONS", "CONNECT"})
-
 
 def bind_client(Guard which not None, dict functions not None):
     """Tell the core the guard, and who does what is not plain."""
@@ -26,18 +24,16 @@ cdef object exchange(object pool, object conn, Call call, object timeout):
     cdef Wire wire
     cdef ResponseHead head
     cdef bint direct
-    cdef dict own
     transport = guard.verdict(conn)
     if transport is None:
         return None
     direct = transport
-    own = fp_own(conn)
     seconds = read_limit(pool, call, timeout)
-    wire = fp_attribute(own, conn, "_wire")
+    wire = fp_read(conn, True, &of_connection.wire)
     if wire is None:
         wire = steps["new_wire"](conn)
-    sock = fp_attribute(own, conn, "sock")
-    send_timeout = fp_attribute(own, conn, "timeout")
+    sock = fp_read(conn, True, &of_connection.sock)
+    send_timeout = fp_read(conn, True, &of_connection.timeout)
     try:
         rest = begin(conn, wire, direct, call)
         if call.follows:
@@ -49,7 +45,8 @@ cdef object exchange(object pool, object conn, Call call, object timeout):
         raise
     head.pool = pool
     head.method = call.method
-    head.target = call.url
+    head.target = call.target
+    head.target_at = call.target_at
     head.retries = call.retries
     if head.body is None or not call.preload_content:
         head.reader = BodyReader(wire, sock, direct, seconds)
@@ -74,22 +71,24 @@ cdef object read_limit(object pool, Call call, object timeout):
 cdef object begin(object conn, Wire wire, bint direct, Call call):
     """Serialise the head, and send a body that is not one block; returns what is to be sent."""
     cdef str method = call.method
-    cdef str target = call.url
+    cdef Text target
     cdef object body = call.body
     cdef Py_ssize_t length
     if body is None and not call.chunked:
-        length = FRAME_BY_CALLER if method in BODILESS else 0
+        bodiless = req_method(text_of(method)) & METHOD_BODILESS
+        length = FRAME_BY_CALLER if bodiless else 0
     elif type(body) is bytes and not call.chunked:
         length = PyBytes_GET_SIZE(body)
-        conn._body_started = True
+        fp_write(conn, True, &of_connection.body_started, True)
     else:
-        request = (method, target, call.headers, call.chunked)
+        request = (method, call.url, call.headers, call.chunked)
         return steps["send_body"](conn, wire, direct, request, body)
-    if target[:4] == "http":
-        host = steps["host_field"](conn, target)
+    target = call.target_text()
+    if target.data[0] != c"/" and call.url[:4] == "http":
+        host = steps["host_field"](conn, call.url)
     else:
-        host = conn._host_bytes
-    if wire.prepare(method, target, call.headers, host, length) & SEEN_TRANSFER_ENCODING:
+        host = fp_read(conn, True, &of_connection.host_bytes)
+    if wire.serialise(method, target, call.headers, host, length) & SEEN_TRANSFER_ENCODING:
         if body is not None:
             steps["send_chunks"](conn, wire, direct, (body,), True)     # framed by the caller
         return None

@@ -74,7 +74,7 @@ cdef class Wire:
             return False
         if self.generation != fp_load_relaxed_u32(&fork_count):
             return False
-        fd = sock.fileno()
+        fd = descriptor_of(sock)
         return fd >= 0 and tcp_is_quiet(fd)
 
     @property
@@ -103,6 +103,7 @@ cdef class Wire:
         """prepare() for compiled callers."""
         cdef int seen
         cdef int status
+        cdef int traits
         self.enter()
         try:
             status = xchg_begin(&self.x)
@@ -111,8 +112,9 @@ cdef class Wire:
             self.serial += 1
             self.failed_in = PHASE_IDLE
             read_limits(&self.x.limits, &self.bounds)
-            self.x.head_request = is_method(text_of(method), b"HEAD", 4)
-            self.x.connect_request = is_method(text_of(method), b"CONNECT", 7)
+            traits = req_method(text_of(method))
+            self.x.head_request = traits & METHOD_HEAD != 0
+            self.x.connect_request = traits & METHOD_CONNECT != 0
             try:
                 seen = self.write_head(method, target, headers, host, length)
             except BaseException:
@@ -246,7 +248,7 @@ cdef class Wire:
                 self.hold(body)
             xchg_check_length(&self.x)
             self.begin_io(
-                sock.fileno() if direct else -1, direct,
+                descriptor_of(sock) if direct else -1, direct,
                 nanoseconds(send_timeout), nanoseconds(read_timeout),
             )
             status = self.drive(sock, preload)

@@ -10,6 +10,7 @@ from enum import Enum, auto
 from threading import RLock
 
 from ._fastpool import HeaderStore, bind_headers
+from ._members import ContainerMembers
 
 if typing.TYPE_CHECKING:
     from typing import Protocol
@@ -64,7 +65,9 @@ def ensure_can_construct_http_header_dict(potential: object) -> ValidHTTPHeaderS
     return None
 
 
-class RecentlyUsedContainer(typing.Generic[_KT, _VT], typing.MutableMapping[_KT, _VT]):
+class RecentlyUsedContainer(
+    ContainerMembers, typing.Generic[_KT, _VT], typing.MutableMapping[_KT, _VT]
+):
     """Thread-safe map of at most ``maxsize`` entries; the least recently used one goes first.
 
     ``dispose_func`` is called, outside the lock, with each value that leaves.

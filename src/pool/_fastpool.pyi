@@ -117,8 +117,18 @@ def bind_client(which: Guard, functions: dict[str, Callable[..., typing.Any]]) -
 def bind_response(response: type[ResponseState]) -> None:
     """Tell the core the class of the responses that it makes."""
 
-def bind_methods(bit: str, *functions: Callable[..., typing.Any]) -> None:
-    """Tell the core the methods of pools or managers that together make up one of its bits."""
+def bind_methods(bit: str, *functions: Callable[..., typing.Any], **others: object) -> None:
+    """Tell the core the methods, and other attributes, of pools or managers that together make
+    up one of its bits."""
+
+def bind_members(manager: type, pool: type, connection: type, container: type) -> None:
+    """Tell the core the classes whose `__slots__` it reads by their place."""
+
+def bind_socket(cls: type) -> None:
+    """Tell the core the class of sockets."""
+
+def has_connection_members(cls: type) -> bool:
+    """Whether connections of this class can be read by place."""
 
 def bind_pools(queue_class: type, module: dict[str, typing.Any]) -> None:
     """Tell the core the queue class, and the namespace of `pool.connectionpool`."""
@@ -170,7 +180,7 @@ def send(
     headers: typing.Mapping[str, str] | None,
     keywords: dict[str, typing.Any],
 ) -> BaseHTTPResponse:
-    """`owner.urlopen(method, url, headers=..., **keywords)`."""
+    """`owner.request(method, url, headers=..., **keywords)`, without fields."""
 
 def send_from_manager(
     manager: typing.Any, request: tuple[str, str, bool], keywords: dict[str, typing.Any]

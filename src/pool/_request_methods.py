@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from ._base_connection import _TYPE_BODY
 from ._collections import HTTPHeaderDict
-from ._fastpool import send
+from ._fastpool import bind_methods, send
 from .filepost import _TYPE_FIELDS, encode_multipart_formdata
 from .response import BaseHTTPResponse
 
@@ -56,7 +56,6 @@ class RequestMethods:
         ``fields`` go into the URL for DELETE, GET, HEAD and OPTIONS, else into the body.
         Keywords are urlopen()'s. TypeError when more than one of the three is given.
         """
-        method = method.upper()
         if json is not None:
             if body is not None:
                 raise TypeError(
@@ -67,9 +66,10 @@ class RequestMethods:
             body = _dump_json(json)
         if body is not None:
             urlopen_kw["body"] = body
+        if not fields:
+            return send(self, method, url, headers, urlopen_kw)
+        method = method.upper()
         if method in self._encode_url_methods:
-            if not fields and type(self).request_encode_url is _REQUEST_ENCODE_URL:
-                return send(self, method, url, headers, urlopen_kw)
             return self.request_encode_url(
                 method,
                 url,
@@ -77,12 +77,6 @@ class RequestMethods:
                 headers=headers,
                 **urlopen_kw,
             )
-        if not fields and type(self).request_encode_body is _REQUEST_ENCODE_BODY:
-            if headers is None:
-                headers = self.headers
-            if type(headers) is not dict:
-                headers = HTTPHeaderDict(headers)
-            return send(self, method, url, headers, urlopen_kw)
         return self.request_encode_body(method, url, fields=fields, headers=headers, **urlopen_kw)
 
     def request_encode_url(
@@ -150,5 +144,9 @@ def _dump_json(value: typing.Any) -> bytes:
 
 
 # Unless somebody replaced them there is nothing for them to do without fields.
-_REQUEST_ENCODE_URL = RequestMethods.request_encode_url
-_REQUEST_ENCODE_BODY = RequestMethods.request_encode_body
+bind_methods(
+    "encoding",
+    RequestMethods.request_encode_url,
+    RequestMethods.request_encode_body,
+    _encode_url_methods=RequestMethods._encode_url_methods,
+)

@@ -121,6 +121,8 @@ class _Stock:
         base = next((base for base in self.bases if issubclass(cls, base)), None)
         if base is None or getattr(cls, "debuglevel", 1) != 0:
             return False
+        if not _fastpool.has_connection_members(cls):
+            return False
         if getattr(cls, "response_class", None) is not ServerResponse:
             return False
         if not _are_same(_stock_names(ServerResponse, _RESPONSE_HOOKS), self.response):
@@ -748,6 +750,7 @@ def _message_of(head: _fastpool.ResponseHead) -> http.client.HTTPMessage:
 
 _fastpool.bind_original_response(ServerResponse.from_head)
 _fastpool.bind_response(HTTPResponse)
+_fastpool.bind_socket(_socket_class())
 _fastpool.bind_client(
     _guard,
     {

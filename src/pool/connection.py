@@ -24,13 +24,13 @@ from http.client import HTTPException as HTTPException
 from http.client import ResponseNotReady
 from socket import timeout as SocketTimeout
 
-from . import _fastpool
 from ._base_connection import _TYPE_BODY
 from ._base_connection import ProxyConfig as ProxyConfig
 from ._base_connection import _ResponseOptions as _ResponseOptions
 from ._collections import HTTPHeaderDict
 from ._fastpool import fork_generation
 from ._log import logging
+from ._members import ConnectionMembers
 from ._version import __version__
 from ._wire import ServerResponse
 from .exceptions import (
@@ -98,7 +98,7 @@ _TUNNEL_VERSION = b"HTTP/1.1" if sys.version_info >= (3, 12) else b"HTTP/1.0"
 _TUNNEL_MAX_INTERIM = 8
 
 
-class HTTPConnection(_HTTPConnection):
+class HTTPConnection(ConnectionMembers, _HTTPConnection):
     """A connection over plain TCP.
 
     `timeout` is in seconds; `blocksize` is the size in bytes in which file-like bodies are
@@ -123,16 +123,6 @@ class HTTPConnection(_HTTPConnection):
     blocksize: int
     source_address: tuple[str, int] | None
     socket_options: connection._TYPE_SOCKET_OPTIONS | None
-
-    # Class-level, because objects that stand in for a connection (vcrpy) skip __init__.
-    _fork_generation: int | None = None
-    _body_started: bool = False
-    _close_after_response: bool = False
-    _defer_redirect_body: bool = False
-    # Buffers and state of the compiled exchange on the present socket; None before the first.
-    _wire: _fastpool.Wire | None = None
-    # The Host field of requests on the present socket.
-    _host_bytes: bytes = b""
 
     response_class = ServerResponse
     _has_connected_to_proxy: bool

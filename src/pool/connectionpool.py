@@ -33,6 +33,7 @@ from ._fastpool import (
     send_in_pool,
 )
 from ._log import logging
+from ._members import ConnectionMembers, PoolMembers
 from ._request_methods import RequestMethods
 from .connection import (
     BaseSSLError,
@@ -180,7 +181,7 @@ class ConnectionPool:
         return self.QueueCls(maxsize)
 
 
-class HTTPConnectionPool(ConnectionPool, RequestMethods):
+class HTTPConnectionPool(PoolMembers, ConnectionPool, RequestMethods):
     """Connections to one host over HTTP, for use by many threads.
 
     `timeout` is in seconds or a `Timeout`.  `maxsize` connections are kept for reuse; with
@@ -656,7 +657,7 @@ _STOCK_IS_DROPPED = is_connection_dropped
 
 def _is_foreign(conn: typing.Any) -> bool:
     """Whether a connection is another process's, or its last response was not read."""
-    if conn.__dict__.get("_wire") is not None:
+    if isinstance(conn, ConnectionMembers) and conn._wire is not None:
         return False  # is_connected, asked before, would have said so
     if is_inherited(conn):
         return True

@@ -16,6 +16,7 @@ from ._collections import HTTPHeaderDict as HTTPHeaderDict
 from ._collections import RecentlyUsedContainer
 from ._fastpool import Origins, bind_container, bind_methods, send_from_manager
 from ._log import logging
+from ._members import ManagerMembers
 from ._request_methods import RequestMethods
 from .connection import ProxyConfig
 from .connectionpool import (
@@ -164,7 +165,7 @@ key_fn_by_scheme = {
 pool_classes_by_scheme = {"http": HTTPConnectionPool, "https": HTTPSConnectionPool}
 
 
-class PoolManager(RequestMethods):
+class PoolManager(ManagerMembers, RequestMethods):
     """Sends requests anywhere and keeps the pools that this takes.
 
     `num_pools` pools are kept, the least recently used goes first.  `headers` are sent with
@@ -209,18 +210,20 @@ class PoolManager(RequestMethods):
                     "a PoolManager with an SSLContext cannot be pickled: give ca_certs, "
                     "cert_file and the other TLS settings instead"
                 )
-        state = self.__dict__.copy()
+        members = ("connection_pool_kw", "key_fn_by_scheme")
+        state = {**self.__dict__, **{name: getattr(self, name) for name in members}}
         state["pools"] = self.pools._maxsize
-        for name in ("_origins", "_context_cache", "_unhooked"):
-            state.pop(name, None)
+        state.pop("_context_cache", None)
         if self.pool_classes_by_scheme is pool_classes_by_scheme:
             del state["pool_classes_by_scheme"]
         return state
 
     def __setstate__(self, state: dict[str, typing.Any]) -> None:
-        self.__dict__.update(state)
-        self.pools = RecentlyUsedContainer(state["pools"])
-        self.__dict__.setdefault("pool_classes_by_scheme", pool_classes_by_scheme)
+        state = {"pool_classes_by_scheme": pool_classes_by_scheme, **state}
+        maxsize = state.pop("pools")
+        for name, value in state.items():
+            setattr(self, name, value)
+        self.pools = RecentlyUsedContainer(maxsize)
         self._context_cache = None
         self._origins = Origins()
 
