@@ -8,7 +8,7 @@ A part calls only parts of a lower layer, and earlier parts of its own:
 ====  ==================================================================================
  0    types, atomics, system: declarations and leaf helpers
  1    fork, pyobjects, errors: Python objects bound once; a status becomes an exception
- 2    buffer, head, lenient, memo, body, request, url, exchange, timers: sans-IO; spans and statuses
+ 2    buffer, head, lenient, body, request, url, exchange, timers: sans-IO; spans and statuses
       out
  3    slots; tcp, event: slots know no HTTP, tcp knows no HTTP; the only syscalls
  4    roundtrip: one blocking exchange; mux: many; without the GIL from end to end
@@ -32,7 +32,6 @@ include "_fastpool/errors.pxi"        # 1  check(): a status becomes an exceptio
 include "_fastpool/buffer.pxi"        # 2  growable bytes
 include "_fastpool/head.pxi"          # 2  response head, strict tier
 include "_fastpool/lenient.pxi"       # 2  response head, second tier
-include "_fastpool/memo.pxi"          # 2  the head parsed last, for one like it
 include "_fastpool/body.pxi"          # 2  message framing, chunked reader
 include "_fastpool/request.pxi"       # 2  request head, injection checks
 include "_fastpool/url.pxi"           # 2  which URLs need no work

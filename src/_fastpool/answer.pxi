@@ -119,34 +119,11 @@ cdef class ResponseHead:
         return block_joined(self.block, name)
 
 
-cdef bytes block_of_head(const Exchange *x, const char *data):
-    """A block of the parsed head; one for all heads in a row that are equal."""
-    cdef HeadMemo *memo = x.memo
-    cdef bytes block
-    if memo is NULL or x.recalled == 0 or x.recalled != memo.serial:
-        return block_new(&x.head, data)
-    if memo.block is NULL or memo.block_serial != memo.serial:
-        block = block_new(&x.head, data)
-        memo_forget(memo)
-        Py_INCREF(block)
-        memo.block = <void *> block
-        memo.block_serial = memo.serial
-    return <bytes> <object> memo.block
-
-
-cdef void memo_forget(HeadMemo *memo) noexcept:
-    """Let go of the block."""
-    cdef void *block = memo.block
-    memo.block = NULL
-    if block is not NULL:
-        Py_DECREF_raw(<PyObject *> block)
-
-
 cdef ResponseHead answer_new(const Exchange *x, const char *data):
     """Copy the parsed head, whose bytes start at `data`, out of the exchange."""
     cdef ResponseHead answer = ResponseHead.__new__(ResponseHead)
     cdef const Head *h = &x.head
-    answer.block = block_of_head(x, data)
+    answer.block = block_new(h, data)
     answer.status = h.status
     answer.version = h.version
     answer.reason_at = h.reason

@@ -29,7 +29,7 @@ cdef class Channel:
         """In the set for exchanges, and none runs."""
         return self.link.state == LINK_IDLE and self.link.watched == 0
 
-    cdef int attach(self, Wire wire, object sock, bint direct, HeadMemo *memo) except -1:
+    cdef int attach(self, Wire wire, object sock, bint direct) except -1:
         """Become the channel of a connection."""
         if wire.channel is not NULL:
             raise ValueError("the connection is in another Multiplexer")
@@ -43,7 +43,6 @@ cdef class Channel:
         self.link.x = &wire.x
         self.link.t = &wire.t
         wire.t.ready = 0
-        wire.x.memo = memo
         return 0
 
     cdef void detach(self) noexcept:
@@ -59,7 +58,6 @@ cdef class Channel:
         self.link.t = NULL
         if wire is not None:
             wire.channel = NULL
-            wire.x.memo = NULL
             wire.t.suspends = 0
             unpin_quietly(sock)
 

@@ -1,5 +1,5 @@
 # Layer 2: xchg_*.  Owns one request and its response on one connection: the phases, and the
-# only answer to "may this connection be reused?".  Sans-IO; calls request, memo and body.
+# only answer to "may this connection be reused?".  Sans-IO; calls request, head and body.
 #
 #   IDLE  --begin-->        SEND    the request head lies in `out`
 #   SEND  --all sent-->     HEAD    or the peer answered early or stopped reading
@@ -67,7 +67,6 @@ cdef int xchg_begin(Exchange *x) noexcept nogil:
     x.got_bytes = 0
     x.send_broken = 0
     x.interim = 0
-    x.recalled = 0
     x.rule = NULL
     x.offset = 0
     x.phase = PHASE_SEND
@@ -113,7 +112,7 @@ cdef int xchg_feed(Exchange *x) noexcept nogil:
         if buf_size(&x.inp) == 0:
             return ST_NEED_MORE
         x.got_bytes = 1
-        status = memo_parse(x, x.inp.data + x.inp.start, buf_size(&x.inp))
+        status = head_parse(x, x.inp.data + x.inp.start, buf_size(&x.inp))
         if status != ST_OK:
             return status
         if x.head.status >= 200 or x.head.status == 101:

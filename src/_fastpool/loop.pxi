@@ -40,7 +40,6 @@ cdef class EventLoop:
     def __dealloc__(self):
         if self.closed == 0:
             mux_close(&self.m, self.is_foreign())
-        memo_forget(&self.m.memo)
 
     # -- ownership -------------------------------------------------------------------------
 
@@ -93,7 +92,6 @@ cdef class EventLoop:
             (<TimerHandle> handle).timer.at = 0
         self.timers.clear()
         mux_close(&self.m, foreign)
-        memo_forget(&self.m.memo)
         self.leave()
 
     cdef int arm(self, Channel c, int events) except -1:

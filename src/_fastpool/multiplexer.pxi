@@ -87,7 +87,7 @@ cdef class Multiplexer(EventLoop):
         if c.active:
             check(ST_BUSY, &wire.x, None)
         if c.sock is None:
-            c.attach(wire, sock, direct, &self.m.memo)
+            c.attach(wire, sock, direct)
         self.arm(c, FP_EDGE)
         c.link.watched = 0
         return c

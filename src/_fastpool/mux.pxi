@@ -28,7 +28,6 @@ cdef void mux_close(Mux *m, bint foreign) noexcept nogil:
     """`foreign`: in a forked child.  The links have been dropped, or die with the caller."""
     ev_close(&m.set, foreign)
     tmr_free(&m.timers)
-    memo_free(&m.memo)
     while m.spare_count:
         m.spare_count -= 1
         buf_free(&m.spares[m.spare_count])

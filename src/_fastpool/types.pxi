@@ -117,14 +117,6 @@ cdef struct Head:           # written by head.pxi alone
     uint8_t lenient         # parsed by the second tier
     uint8_t encoded         # Content-Encoding seen
 
-cdef struct HeadMemo:       # the head that was parsed last, for one like it; written by memo.pxi
-    Buffer text             # its bytes; owned
-    Head head               # what the parser made of them; its fields are owned; size 0: none
-    Limits limits           # within which it was parsed
-    uint32_t serial         # counts the heads kept, from 1
-    uint32_t block_serial   # the head that `block` is of
-    void *block             # layer 5's block of it (fields.pxi), owned by layer 5; NULL: none
-
 # --- response body --------------------------------------------------------------------------
 
 cdef enum Framing:
@@ -181,8 +173,6 @@ cdef struct Exchange:       # written by exchange.pxi and, for out/in, by the dr
     uint8_t send_broken     # peer stopped reading: only its response is of interest now
     uint32_t interim        # 1xx responses skipped
     int err                 # errno behind ST_OS_ERROR
-    HeadMemo *memo          # the Mux's, borrowed; NULL: not in one
-    uint32_t recalled       # serial of the memo's head that this one equals; 0: of none
     const char *rule        # static text: the rule that the peer broke; NULL when none
     size_t offset           # byte of the head or chunk line at which it did
 
@@ -281,7 +271,6 @@ cdef struct Mux:            # written by mux.pxi; `woken` by any thread
     uint32_t *next_free     # malloc'd, owned
     uint32_t *serial        # of a position: counts its links; malloc'd, owned
     int64_t now             # ns: when the events being handled were fetched
-    HeadMemo memo           # of all its exchanges
     Buffer spares[SPARE_BUFFERS]    # receive buffers that no exchange uses; owned
     int spare_count
     uint32_t woken          # atomic: somebody rang, and run() has not yet returned for it
