@@ -112,9 +112,7 @@ class TestPlain:
         made = pool_of(scripted().url("/"), socket_options=[(socket.IPPROTO_TCP, 12345, 1)])
         assert "NewConnectionError" in both(made).error
 
-    def test_audit_events_are_those_of_the_blocking_path(
-        self, loop: Any, scripted: Any
-    ) -> None:
+    def test_audit_events_are_those_of_the_blocking_path(self, loop: Any, scripted: Any) -> None:
         def events(opener: Callable[..., Opened]) -> list[Any]:
             AUDITED.clear()
             conn, _ = opener(made, False, TIMEOUT)
@@ -135,9 +133,7 @@ class TestPlain:
         done: list[Any] = []
         made = pool_of(server.url("/"))
         for _ in range(100):
-            connector.open(
-                new_connection(made, TIMEOUT), made, lambda *result: done.append(result)
-            )
+            connector.open(new_connection(made, TIMEOUT), made, lambda *result: done.append(result))
         run(loop, connector, lambda: len(done) == 100)
         connector.close()
         assert {error for _, error in done} == {None}
@@ -201,9 +197,7 @@ class TestTLS:
         assert "certificate verify failed" in outcome.error
         assert server.requests == []
 
-    def test_issuer_that_nobody_trusts(
-        self, both: Both, scripted: Any, certificates: Any
-    ) -> None:
+    def test_issuer_that_nobody_trusts(self, both: Both, scripted: Any, certificates: Any) -> None:
         server = scripted(context=certificates.server.server_context())
         made = https_pool(server, certificates, ca_certs=str(certificates.foreign_ca))
         assert "certificate verify failed" in both(made).error
@@ -222,15 +216,11 @@ class TestTLS:
         assert ("doesn't match" in outcome.error) is (asserted == "other.test")
 
     @pytest.mark.parametrize("good", [True, False])
-    def test_fingerprint(
-        self, both: Both, scripted: Any, certificates: Any, good: bool
-    ) -> None:
+    def test_fingerprint(self, both: Both, scripted: Any, certificates: Any, good: bool) -> None:
         server = scripted(context=certificates.wrong_host.server_context())
         fingerprint = certificates.wrong_host.fingerprint() if good else "00" * 32
         outcome = both(
-            https_pool(
-                server, certificates, assert_fingerprint=fingerprint, cert_reqs="CERT_NONE"
-            )
+            https_pool(server, certificates, assert_fingerprint=fingerprint, cert_reqs="CERT_NONE")
         )
         assert outcome.is_verified is good
         assert ("Fingerprints did not match" in outcome.error) is not good
@@ -259,9 +249,7 @@ class TestTLS:
         outcome = both(https_pool(server, certificates))
         assert outcome.error.startswith("SSLError:")
 
-    def test_closed_in_the_handshake(
-        self, both: Both, scripted: Any, certificates: Any
-    ) -> None:
+    def test_closed_in_the_handshake(self, both: Both, scripted: Any, certificates: Any) -> None:
         server = scripted([lambda peer: peer.fill(), Close()])  # it has read the hello
         outcome = both(https_pool(server, certificates))
         assert "EOF occurred" in outcome.error
@@ -273,9 +261,7 @@ class TestTLS:
         made = https_pool(server, certificates, ssl_minimum_version=ssl.TLSVersion.TLSv1_3)
         assert "SSLError" in both(made).error
 
-    def test_ca_file_that_is_not_there(
-        self, both: Both, scripted: Any, certificates: Any
-    ) -> None:
+    def test_ca_file_that_is_not_there(self, both: Both, scripted: Any, certificates: Any) -> None:
         server = scripted(context=certificates.server.server_context())
         outcome = both(https_pool(server, certificates, ca_certs="/does/not/exist.pem"))
         assert "No such file" in outcome.error
@@ -397,16 +383,12 @@ class TestTunnel:
         proxy = scripted([Expect(), Reset()])
         assert "ConnectionReset" in both(self.through(proxy, origin, certificates), True).error
 
-    def test_no_reply(
-        self, both: Both, scripted: Any, origin: Any, certificates: Any
-    ) -> None:
+    def test_no_reply(self, both: Both, scripted: Any, origin: Any, certificates: Any) -> None:
         proxy = scripted([Expect(), Stall()])
         outcome = both(self.through(proxy, origin, certificates), True, 0.3)
         assert outcome.error.startswith("ReadTimeoutError:")
 
-    def test_proxy_refuses_the_connection(
-        self, both: Both, origin: Any, certificates: Any
-    ) -> None:
+    def test_proxy_refuses_the_connection(self, both: Both, origin: Any, certificates: Any) -> None:
         url = f"https://localhost:{origin.port}/"
         made = proxy_pool(f"http://127.0.0.1:{free_port()}", url, certificates)
         outcome = both(made, True)
@@ -428,9 +410,7 @@ class TestForwardingProxy:
         made = proxy_pool(f"http://127.0.0.1:{proxy.port}", "http://origin.test/", certificates)
         assert both(made) == Outcome("", "", False, False, True, None)
 
-    def test_tls_with_the_proxy_alone(
-        self, both: Both, scripted: Any, certificates: Any
-    ) -> None:
+    def test_tls_with_the_proxy_alone(self, both: Both, scripted: Any, certificates: Any) -> None:
         proxy = scripted(context=certificates.server.server_context())
         made = proxy_pool(
             f"https://localhost:{proxy.port}",
@@ -483,9 +463,7 @@ class TestCanOpen:
         assert not can_open(Own("localhost"), plain[1])
 
     @pytest.mark.parametrize("name", ["connect", "_new_conn", "send", "_tunnel", "close"])
-    def test_patched_method(
-        self, plain: Any, monkeypatch: pytest.MonkeyPatch, name: str
-    ) -> None:
+    def test_patched_method(self, plain: Any, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
         with monkeypatch.context() as patched:
             patched.setattr(connection.HTTPConnection, name, lambda *a, **k: None)
             assert not can_open(*plain)
@@ -715,9 +693,7 @@ class TestDeadline:
 
 class TestCancel:
     @pytest.mark.parametrize("stage", ["start", "name", "tcp", "handshake", "connect"])
-    def test_it_leaves_nothing_behind(
-        self, loop: Any, stages: Any, stage: str
-    ) -> None:
+    def test_it_leaves_nothing_behind(self, loop: Any, stages: Any, stage: str) -> None:
         made, tunnel = stages(stage)
         connector = Connector(loop)
         conn = new_connection(made, TIMEOUT)

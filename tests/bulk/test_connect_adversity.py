@@ -82,9 +82,7 @@ class TestOneByOne:
         made = proxy_pool(proxy, "https://origin.test/", certificates)
         assert "Connection reset by peer" in both(made, True).error
 
-    def test_proxy_that_drips_its_answer(
-        self, loop: Any, scripted: Any, certificates: Any
-    ) -> None:
+    def test_proxy_that_drips_its_answer(self, loop: Any, scripted: Any, certificates: Any) -> None:
         """Every byte in time, the whole never: the blocking path waits for all of it."""
         answer = b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 90
         proxy = scripted([Expect(), Send(answer, piece=1, pause=0.05), Stall()])

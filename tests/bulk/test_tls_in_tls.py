@@ -102,9 +102,7 @@ def test_connection_goes_on_in_the_blocking_way(mux: Multiplexer, opened: Any) -
     assert len(origin.requests) == 3
 
 
-def test_pool_takes_it_and_uses_it(
-    mux: Multiplexer, opened: Any, certificates: Any
-) -> None:
+def test_pool_takes_it_and_uses_it(mux: Multiplexer, opened: Any, certificates: Any) -> None:
     conn, origin = opened(Serve())
     assert exchange(mux, conn, "/?token=a") == b"a"
     mux.forget(conn.sock)
