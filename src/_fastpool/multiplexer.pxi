@@ -2,6 +2,11 @@
 # connections of others, and their results until run() returns them.  Callbacks and signal
 # handlers are called in run() and nowhere else.  Calls channel and loop.
 
+cdef enum:
+    UNSENT_MAX = 8          # requests that wait to be sent together
+
+cdef object NOT_SENT = object()     # the error of what launch() left for later too long
+
 
 @cython.final
 cdef class Multiplexer(EventLoop):
@@ -37,13 +42,15 @@ cdef class Multiplexer(EventLoop):
         self.m.now = fp_now_ns()
         self.launch(
             job, wire, sock, direct, nanoseconds(send_timeout), nanoseconds(read_timeout),
-            self.at(deadline),
-            body, max_body,
+            self.at(deadline), body, max_body, False,
         )
 
     cdef int launch(self, object job, Wire wire, object sock, bint direct, int64_t send_ns,
-                    int64_t read_ns, int64_t deadline_ns, object body, int64_t max_body) except -1:
+                    int64_t read_ns, int64_t deadline_ns, object body, int64_t max_body,
+                    bint later) except -1:
         """start() in nanoseconds, -1 for none, by the core's clock; m.now is the caller's to set.
+        `later`: it need not be sent before the next flush() or turn(); when the connection has
+        not lasted until then, and nothing was sent, the error is NOT_SENT.
 
         Raises for what cannot be begun; a peer that is gone shows in the result."""
         cdef Channel c
@@ -58,11 +65,20 @@ cdef class Multiplexer(EventLoop):
             c.link.max_body = max_body
             c.link.deadline = deadline_ns
             self.running += 1
-            mux_begin(&self.m, &c.link)
+            mux_begin(&self.m, &c.link, later and direct)
+            if self.m.unsent == UNSENT_MAX or not later:
+                mux_send(&self.m)
             if not direct:
                 self.attend(c)
         finally:
             self.leave()
+        return 0
+
+    cdef int flush(self) except -1:
+        """Send what launch() left for later."""
+        self.enter()
+        mux_send(&self.m)
+        self.leave()
         return 0
 
     cdef Channel channel_of(self, Wire wire, object sock, bint direct):
@@ -115,6 +131,8 @@ cdef class Multiplexer(EventLoop):
         """Note the result of an exchange that has ended."""
         cdef ResponseHead head = None
         cdef object job = c.job
+        if error is None and c.link.status == ST_UNSENT:
+            error = NOT_SENT
         if error is None:
             try:
                 head = c.result()

@@ -11,6 +11,7 @@ cdef enum:
     EVENT_BATCH = 256       # reports fetched at once
     EVENT_ROUNDS = 4        # full batches before layer 5 has its turn: it may wait for the GIL
     STEP_BYTES = 262144     # bytes that one exchange receives before the others have their turn
+    HELD_NS = 2000000       # a connection is polled when its request has waited longer
     LINK_SPARE = 64         # positions of a fresh table
     POSITIONS_MAX = 1048575
 
@@ -158,8 +159,9 @@ cdef void mux_unqueue(Mux *m, Link *k) noexcept nogil:
 # --- one exchange ---------------------------------------------------------------------------
 
 
-cdef void mux_begin(Mux *m, Link *k) noexcept nogil:
-    """Drive an exchange whose request is prepared: sends at once.  `t` has its limits."""
+cdef void mux_begin(Mux *m, Link *k, bint later) noexcept nogil:
+    """Drive an exchange whose request is prepared: sends at once, or, with `later`, in the next
+    mux_send() or mux_run().  `t` has its limits."""
     k.state = LINK_RUNNING
     k.into = NULL
     k.t.suspends = 1
@@ -168,7 +170,31 @@ cdef void mux_begin(Mux *m, Link *k) noexcept nogil:
     k.t.ready = (k.t.ready & FP_HANGUP) | FP_WRITE
     if k.t.ready & FP_HANGUP:
         k.t.ready |= FP_READ
-    mux_step(m, k)
+    if later:
+        if m.unsent == 0:
+            m.held = m.now
+        m.unsent += 1
+        mux_queue(m, k, QUEUE_AGAIN)
+    else:
+        mux_step(m, k)
+
+
+cdef void mux_send(Mux *m) noexcept nogil:
+    """Send what was left for later.  Many sends in a row find the kernel's code in the cache, and
+    who calls us finds its own there; taken in turns they drive each other out."""
+    cdef Link *k = m.again.first
+    cdef Link *after
+    if m.unsent == 0:
+        return
+    m.now = fp_now_ns()
+    m.unsent = 0
+    if m.now - m.held > HELD_NS:
+        while k is not NULL:
+            after = k.next
+            if k.x.phase == PHASE_SEND and k.x.out.start == 0 and not tcp_is_quiet(k.fd):
+                mux_fault(m, k, ST_UNSENT)
+            k = after
+    mux_resume(m)
 
 
 cdef void mux_step(Mux *m, Link *k) noexcept nogil:
@@ -343,6 +369,7 @@ cdef int mux_run(Mux *m, int64_t until) noexcept nogil:
     cdef int rounds = 0
     cdef int count
     cdef int i
+    mux_send(m)
     while True:
         count = ev_wait(&m.set, events, EVENT_BATCH, mux_timeout(m, until))
         if count < 0:

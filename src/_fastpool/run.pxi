@@ -10,6 +10,7 @@
 
 cdef enum:
     BURST = 64                      # requests started between two looks at the multiplexer
+    HURRY_NS = 20000                # between two requests that may wait to be sent together
     SLOW_PULL_NS = 5000000          # a burst ends when the input has taken so long
 
 
@@ -77,7 +78,8 @@ cdef class Run(Sender):
                 if fp_load_u32(&self.poked):
                     fp_store_u32(&self.poked, 0)
                     self.paused = False
-                self.admit()
+                if self.admit() == 0:
+                    self.flush()
                 r = self.take()
                 if r is not None or self.stopping or self.is_over():
                     break
@@ -131,15 +133,18 @@ cdef class Run(Sender):
         return self.exhausted or self.paused or self.waiting + self.resting >= self.ahead
 
     cdef int admit(self) except -1:
-        """Start what can be started, lines of origins first, then what the input gives."""
+        """Start what can be started, lines of origins first, then what the input gives; returns
+        how many it was."""
         cdef int left = BURST
+        cdef int started = 0
         cdef int64_t until = 0
+        cdef int64_t before
         cdef Result r
         self.more = False
         while self.has_room() and not self.stopping:
             if left == 0 or self.now > until > 0:
                 self.more = True
-                return 0
+                break
             left -= 1
             # One in four is the input's, so that a long line does not keep new origins out, and
             # that a short one comes to its end.
@@ -149,9 +154,11 @@ cdef class Run(Sender):
                 r = self.next_in_line()
             if r is None:
                 if self.is_full():
-                    return 0
+                    break
                 r = self.pull()
+            before = self.now
             self.now = fp_now_ns()      # the input may have taken its time
+            self.hurries = self.now - before < HURRY_NS
             if not until:
                 until = self.now + SLOW_PULL_NS
             if r is None:
@@ -159,7 +166,8 @@ cdef class Run(Sender):
             if self.in_flight and self.now - self.looked > FRESH_NS:
                 self.turn(0)            # one look for all lanes, before each would be polled
             self.launch(r)
-        return 0
+            started += 1
+        return started
 
     cdef Result pull(self):
         """The next request of the input if it can start at once, else it is in line or done."""
@@ -262,7 +270,12 @@ cdef class Run(Sender):
         cdef Lane lane = r._channel
         cdef Origin origin = r._origin
         r._channel = None
-        if error is not None:
+        if error is NOT_SENT:
+            origin.requests -= 1
+            self.discard(lane)
+            self.land(r)
+            self.place(r, origin, True)
+        elif error is not None:
             self.engine.failed(r, error, lane)
         elif r._trip is None and not head.defects and not looks_odd(head.status, origin.refused):
             item = r.item

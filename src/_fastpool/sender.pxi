@@ -13,11 +13,14 @@ cdef class Sender(Schedule):
     cdef object given_headers       # those of the run, or None
     cdef FieldBlock block           # the fields that were sent last
     cdef int64_t most_on_wire       # bytes of a body before decoding, which adds little; -1: any
+    cdef bint hurries               # result is fetched after result: a few requests may wait to
+                                    # be sent together, until then or until the loop's next turn
     cdef bint limits_are_ours       # of heads; as far as known at the last turn
 
     cpdef int begin(self, Result r, Lane lane) except -1:
         """Send a request that is in flight over a lane that has just been opened."""
         self.now = fp_now_ns()
+        self.hurries = False
         return self.send(r, lane)
 
     cdef int send(self, Result r, Lane lane) except -1:
@@ -72,14 +75,21 @@ cdef class Sender(Schedule):
         try:
             self.mux.launch(
                 r, lane.wire, lane.sock, lane.direct, send_ns, read_ns,
-                r.until if r.until else -1, body, self.most_on_wire,
+                r.until if r.until else -1, body, self.most_on_wire, self.hurries,
             )
         except Exception as e:
             r._channel = None
             self.engine.failed(r, e, lane)
         return 0
 
+    cdef int flush(self) except -1:
+        """Nothing that could be sent with them comes after the requests that wait for it."""
+        if self.mux is not None and self.mux.m.unsent:
+            self.mux.flush()
+        return 0
+
     def transmit(self, Result r, Lane lane, send_timeout, read_timeout, body):
         """Send what the policy has prepared on the lane's wire; `body` is bytes-like."""
         self.now = fp_now_ns()
+        self.hurries = False
         self.fly(r, lane, nanoseconds(send_timeout), nanoseconds(read_timeout), body)

@@ -24,6 +24,7 @@ cdef enum Status:
     ST_OS_ERROR = 12        # errno in Exchange.err
     ST_DISCONNECTED = 13    # EOF before the first byte of a response
     ST_NO_MEMORY = 14
+    ST_UNSENT = 15          # the peer was gone, or talked, before the request was sent
     # what a peer sent and may not send
     ST_BAD_STATUS_LINE = 20
     ST_LINE_TOO_LONG = 21
@@ -271,6 +272,8 @@ cdef struct Mux:            # written by mux.pxi; `woken` by any thread
     uint32_t *next_free     # malloc'd, owned
     uint32_t *serial        # of a position: counts its links; malloc'd, owned
     int64_t now             # ns: when the events being handled were fetched
+    uint32_t unsent         # links on `again` that mux_begin() put there
+    int64_t held            # ns: when the first of them came
     Buffer spares[SPARE_BUFFERS]    # receive buffers that no exchange uses; owned
     int spare_count
     uint32_t woken          # atomic: somebody rang, and run() has not yet returned for it

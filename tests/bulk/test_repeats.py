@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import http.client
 import itertools
+import select
+import time
 import tracemalloc
 from collections.abc import Iterator
 from typing import Any
@@ -13,8 +15,9 @@ import pytest
 import pool
 from pool import PoolManager, Request
 from pool.exceptions import HTTPError
+from tests.support.counters import wait_until
 from tests.support.multiplexing import Loop
-from tests.support.scripted import Expect, Send, chunked, reply
+from tests.support.scripted import Close, Expect, Send, chunked, reply
 
 
 @pytest.fixture
@@ -244,3 +247,52 @@ def test_what_is_remembered_goes_with_the_run(nginx: Any) -> None:
         grown = tracemalloc.get_traced_memory()[0] - before
         tracemalloc.stop()
     assert grown < 60 * 150
+
+
+# --- requests that are sent together ----------------------------------------------------------
+
+
+class Impatient:
+    """Answers with tokens; says what `last_word` is, and closes, after 0.1 s without a request."""
+
+    def __init__(self, last_word: bytes) -> None:
+        self.last_word = last_word
+
+    def __call__(self, peer: Any) -> None:
+        while select.select([peer.sock], [], [], 0.1)[0]:
+            peer.send(reply(peer.receive().token))
+        peer.send(self.last_word)
+        Close()(peer)
+
+
+@pytest.mark.parametrize("last_word", [b"", reply(b"late", status="408 Request Timeout")])
+def test_requests_that_wait_for_a_slow_consumer_are_not_lost(
+    scripted: Any, last_word: bytes
+) -> None:
+    server = scripted([Impatient(last_word)])
+    urls = [server.url(f"/?token=t{number}") for number in range(400)]
+    with PoolManager(timeout=10, retries=False, maxsize=32) as manager:
+        found = []
+        for result in manager.imap_unordered(urls, concurrency=32):
+            found.append(result)
+            if len(found) in (100, 200, 300):
+                time.sleep(0.3)
+    assert [result.error for result in found if result.error is not None] == []
+    tokens = [result.url.rpartition("=")[2] for result in found]
+    assert [result.response.data.decode() for result in found] == tokens
+    assert len(set(tokens)) == 400
+    assert len(server.requests) == 400, "none was sent twice"
+
+
+def test_the_last_requests_are_sent_when_the_input_ends(scripted: Any) -> None:
+    server = scripted([])
+    urls = [server.url(f"/?token=t{number}") for number in range(200)]
+    with PoolManager(timeout=10, maxsize=16) as manager:
+        results = manager.imap_unordered(iter(urls), concurrency=16)
+        fetched = 0
+        while len(server.requests) < 200:
+            next(results)
+            fetched += 1
+            if fetched > 185:  # all of the input was taken, and nothing is left to start
+                assert wait_until(lambda: len(server.requests) == 200)
+        assert fetched + sum(1 for _ in results) == 200
