@@ -133,6 +133,9 @@ cdef PoolMembers of_pool
 cdef ConnectionMembers of_connection
 cdef ContainerMembers of_container
 cdef SocketMembers of_socket
+# Sockets of a class that is not bound are asked by these names too.
+of_socket.io_refs.name = <PyObject *> "_io_refs"
+of_socket.closed.name = <PyObject *> "_closed"
 cdef type socket_class = None   # whose members those are
 cdef object socket_fileno = None    # its method
 cdef tuple member_classes = ()
