@@ -175,7 +175,7 @@ cdef object run_one(object pool, int bits, object conn, Call call):
     fp_write(pool, known, &of_pool.num_requests, fp_read(pool, known, &of_pool.num_requests) + 1)
     read = set_limits(conn, call)
     if not bits & OUR_VALIDATE_CONN:
-        if not bits & OUR_VALIDATE_TLS or conn.sock is None or not conn.is_verified:
+        if not bits & OUR_VALIDATE_TLS or not is_verified(conn):
             pool._make_ready(conn, call.url)
     response = exchange(pool, conn, call, read)
     if response is None:
@@ -183,6 +183,15 @@ cdef object run_one(object pool, int bits, object conn, Call call):
     if fp_dict_get(debugs, DEBUG) is not False:
         pool._log_exchange(call.method, call.url, response)
     return response
+
+
+cdef bint is_verified(object conn) except -1:
+    """Whether a connection is open, and to whom it claims to be."""
+    if not has_place(conn):
+        return conn.sock is not None and conn.is_verified
+    if fp_read(conn, True, &of_connection.sock) is None:
+        return False
+    return bool(fp_attribute(fp_own(conn), conn, "is_verified"))
 
 
 cdef object set_limits(object conn, Call call):
@@ -227,9 +236,9 @@ cpdef bint may_retry_status(retries, method, response) except -1:
     """Whether a policy for retries wants a response's status to be tried again."""
     status = status_of(response)
     known = policies.of(type(retries))
-    if known is not None and has_any(fp_own(retries), HOOKS_OF_RETRY):
-        known = None
-    # Without a look at the headers, which would have to be built.
-    if known is not None and status not in known and status not in retries.status_forcelist:
-        return False
+    if known is not None and not has_any(fp_own(retries), HOOKS_OF_RETRY):
+        forced = fp_attribute(fp_own(retries), retries, "status_forcelist")
+        # Without a look at the headers, which would have to be built.
+        if status not in known and (not forced or status not in forced):
+            return False
     return retries.is_retry(method, status, bool(response.headers.get("Retry-After")))

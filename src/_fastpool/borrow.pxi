@@ -70,7 +70,9 @@ cdef object tls_of(object sock):
         import ssl
 
         tls_class = ssl.SSLSocket
-    return sock._sslobj if type(sock) is tls_class else None
+    if type(sock) is not tls_class:
+        return None
+    return fp_attribute(fp_own(sock), sock, "_sslobj")
 
 
 cdef Py_ssize_t move(object sock, Window window, const Transport *t, bint sending) except -1:
@@ -113,10 +115,12 @@ cdef bint is_ragged_eof(object error):
     return isinstance(error, ssl.SSLError) and error.args[0] == ssl.SSL_ERROR_EOF
 
 
-cdef object pending_of(object sock):
-    """Bytes that have been received and decrypted already."""
+cdef bint has_pending(object sock, const Transport *t) except -1:
+    """There are bytes of an object transport that have been received and decrypted already."""
+    if t.fd >= 0 or t.drained:
+        return False
     tls = tls_of(sock)
-    return sock.pending() if tls is None else tls.pending()
+    return bool(sock.pending() if tls is None else tls.pending())
 
 
 cdef int bind_http_client() except -1:

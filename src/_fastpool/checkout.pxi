@@ -17,7 +17,7 @@ def bind_pools(queue_class, dict module not None):
 
 cpdef object checkout(object pool, object timeout):
     """An idle connection that is still good, or a fresh one; `HTTPConnectionPool._get_conn()`."""
-    cdef bint known = pools.of(type(pool)) & HAS_MEMBERS
+    cdef bint known = is_pool_with_place(pool)
     idle = fp_read(pool, known, &of_pool.pool)
     if idle is None:
         pool._refuse_closed()
@@ -65,7 +65,7 @@ cdef bint is_usable(object conn) except -1:
 cpdef object give_back(object pool, object conn):
     """Put a connection, or with None the right to open one, into the idle ones;
     `HTTPConnectionPool._put_conn()`."""
-    cdef bint known = pools.of(type(pool)) & HAS_MEMBERS
+    cdef bint known = is_pool_with_place(pool)
     idle = fp_read(pool, known, &of_pool.pool)
     if conn is not None and not may_keep(conn):
         inherited = is_inherited(conn)

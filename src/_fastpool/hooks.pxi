@@ -14,23 +14,6 @@ cdef enum Ours:             # bits
     OUR_ENCODING = 256      # of request(): what becomes of fields
     HAS_MEMBERS = 512       # of either: see places
 
-cdef extern from *:
-    """
-    /* getattr(object, name), where `own` are the object's own attributes. */
-    static inline PyObject *fp_attribute(PyObject *own, PyObject *object, PyObject *name) {
-        PyObject *value;
-    #if PY_VERSION_HEX >= 0x030D0000
-        if (PyDict_GetItemRef(own, name, &value) < 0) return NULL;
-    #else
-        value = PyDict_GetItemWithError(own, name);
-        if (value == NULL && PyErr_Occurred()) return NULL;
-        Py_XINCREF(value);
-    #endif
-        return value != NULL ? value : PyObject_GetAttr(object, name);
-    }
-    """
-    object fp_attribute(dict own, object owner, str name)
-
 cdef dict bit_of = {
     "urlopen": OUR_URLOPEN,
     "get_conn": OUR_GET_CONN,
@@ -110,6 +93,12 @@ cdef Verdicts connections = Verdicts(examine_members)
 cdef bint has_place(object conn) except -1:
     """Whether a connection's members can be read by place."""
     return connections.of(type(conn))
+
+
+cdef bint is_pool_with_place(object pool) except -1:
+    """Whether a pool's members can be read by place."""
+    cdef int bits = pools.of(type(pool))
+    return bits & HAS_MEMBERS != 0
 
 
 cdef inline int ours_of_manager(object manager) except -1:

@@ -137,7 +137,8 @@ cdef SocketMembers of_socket
 of_socket.io_refs.name = <PyObject *> "_io_refs"
 of_socket.closed.name = <PyObject *> "_closed"
 cdef type socket_class = None   # whose members those are
-cdef object socket_fileno = None    # its method
+cdef object socket_fileno = None    # its methods
+cdef object socket_gettimeout = None
 cdef tuple member_classes = ()
 
 
@@ -166,23 +167,26 @@ def bind_members(manager not None, pool not None, connection not None, container
 
 def bind_socket(type cls not None):
     """Tell the core the class of sockets; one that keeps its state elsewhere is not for us."""
-    global socket_class, socket_fileno
+    global socket_class, socket_fileno, socket_gettimeout
     names = ("_io_refs", "_closed")
     fileno = getattr(cls, "fileno", None)
-    if fp_takes_nothing(fileno) and all(
+    gettimeout = getattr(cls, "gettimeout", None)
+    if fp_takes_nothing(fileno) and fp_takes_nothing(gettimeout) and all(
         [fp_member_offset(vars(cls).get(name)) >= 0 for name in names]
     ):
         bind_names(cls, names, <fp_member *> &of_socket)
         socket_class = cls
         socket_fileno = fileno
+        socket_gettimeout = gettimeout
 
 
-def examine_fileno(cls):
-    """Whether sockets of a class say their descriptor as the bound one does."""
-    return TypeSnapshot((cls,), cls.fileno is socket_fileno)
+def examine_sayings(cls):
+    """Whether sockets of a class say their descriptor and timeout as the bound one does."""
+    plain = cls.fileno is socket_fileno and cls.gettimeout is socket_gettimeout
+    return TypeSnapshot((cls,), plain)
 
 
-cdef Verdicts filenos = Verdicts(examine_fileno)
+cdef Verdicts sayings = Verdicts(examine_sayings)
 
 
 cdef inline bint is_plain_socket(object sock) noexcept:
@@ -191,9 +195,16 @@ cdef inline bint is_plain_socket(object sock) noexcept:
 
 cdef int descriptor_of(object sock) except? -2:
     """`sock.fileno()`"""
-    if is_plain_socket(sock) and filenos.of(type(sock)):
+    if is_plain_socket(sock) and sayings.of(type(sock)):
         return fp_call(socket_fileno, sock)
     return sock.fileno()
+
+
+cdef object timeout_of(object sock):
+    """`sock.gettimeout()`"""
+    if is_plain_socket(sock) and sayings.of(type(sock)):
+        return fp_call(socket_gettimeout, sock)
+    return sock.gettimeout()
 
 
 cdef int bind_names(object cls, tuple names, fp_member *members) except -1:

@@ -186,6 +186,7 @@ cdef struct Transport:      # written by tcp.pxi, and by layer 5 to answer a wan
     size_t want_size        # bytes
     int64_t answer          # bytes it did, -1: the peer stopped reading
     uint8_t answered        # `answer` is valid and not yet consumed: FP_READ or FP_WRITE; else 0
+    uint8_t drained         # TLS: the last read left nothing decrypted behind
     # what follows is for a transport that never waits; mux.pxi owns it
     uint8_t suspends        # a wait returns ST_SUSPENDED
     uint8_t awaits          # FP_READ, FP_WRITE: what the suspended call waits for

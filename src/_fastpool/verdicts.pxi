@@ -42,6 +42,19 @@ cdef extern from *:
         return value;
     }
 
+    /* getattr(object, name), where `own` are the object's own attributes. */
+    static inline PyObject *fp_attribute(PyObject *own, PyObject *object, PyObject *name) {
+        PyObject *value;
+    #if PY_VERSION_HEX >= 0x030D0000
+        if (PyDict_GetItemRef(own, name, &value) < 0) return NULL;
+    #else
+        value = PyDict_GetItemWithError(own, name);
+        if (value == NULL && PyErr_Occurred()) return NULL;
+        Py_XINCREF(value);
+    #endif
+        return value != NULL ? value : PyObject_GetAttr(object, name);
+    }
+
     /* Without it a field must not be replaced while others read it. */
     #ifdef Py_GIL_DISABLED
     #define FP_HAS_GIL 0
@@ -53,6 +66,7 @@ cdef extern from *:
     bint fp_have_codes(tuple functions, tuple codes)
     dict fp_own(object owner)
     object fp_dict_get(dict known, object key)
+    object fp_attribute(dict own, object owner, str name)
     const int FP_HAS_GIL
 
 from cpython.dict cimport PyDict_Contains

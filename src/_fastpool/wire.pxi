@@ -346,7 +346,7 @@ cdef class Wire:
         """Do for an object transport what the core wants, and wait for it."""
         cdef int64_t ns = self.t.send_ns if want == ST_WANT_WRITE else self.t.read_ns
         timeout = None if ns < 0 else ns / 1e9
-        if sock.gettimeout() != timeout:
+        if timeout_of(sock) != timeout:
             sock.settimeout(timeout)
         return self.transfer(sock, want)
 
@@ -361,6 +361,11 @@ cdef class Wire:
             self.window = Window.__new__(Window)
         try:
             self.t.answer = move(sock, self.window, &self.t, sending)
+            if not sending:
+                # SSL_read() returns less than was asked for at the end of a record alone.
+                self.t.drained = (
+                    type(sock) is tls_class and <size_t> self.t.answer < self.t.want_size
+                )
         except (BrokenPipeError, ConnectionResetError):
             if not sending:
                 raise
@@ -370,7 +375,7 @@ cdef class Wire:
 
     cdef int finish(self, object sock) except -1:
         """The body is complete: give memory back, and note what came behind it."""
-        if buf_size(&self.x.inp) or (self.t.fd < 0 and pending_of(sock)):
+        if buf_size(&self.x.inp) or has_pending(sock, &self.t):
             self.x.tainted = 1
         if self.x.head.status != 101 and self.channel is NULL:
             buf_free(&self.x.inp)       # else a Mux takes it back: see mux_end()
