@@ -115,6 +115,11 @@ cdef bint is_ragged_eof(object error):
     return isinstance(error, ssl.SSLError) and error.args[0] == ssl.SSL_ERROR_EOF
 
 
+cdef inline bint is_drained(object sock, const Transport *t) noexcept:
+    """SSL_read() returns less than was asked for at the end of a record alone."""
+    return type(sock) is tls_class and <size_t> t.answer < t.want_size
+
+
 cdef bint has_pending(object sock, const Transport *t) except -1:
     """There are bytes of an object transport that have been received and decrypted already."""
     if t.fd >= 0 or t.drained:

@@ -362,10 +362,7 @@ cdef class Wire:
         try:
             self.t.answer = move(sock, self.window, &self.t, sending)
             if not sending:
-                # SSL_read() returns less than was asked for at the end of a record alone.
-                self.t.drained = (
-                    type(sock) is tls_class and <size_t> self.t.answer < self.t.want_size
-                )
+                self.t.drained = is_drained(sock, &self.t)
         except (BrokenPipeError, ConnectionResetError):
             if not sending:
                 raise
