@@ -10,8 +10,10 @@ def send(owner, method, url, headers, dict keywords not None):
     cdef bint in_body
     if type(method) is not str or not is_upper(method):
         method = method.upper()
-    encoded = url_methods if bits & OUR_ENCODING else owner._encode_url_methods
-    in_body = method not in encoded
+    if bits & OUR_ENCODING and len(url_methods) == len(usual_url_methods):
+        in_body = method not in usual_url_methods
+    else:
+        in_body = method not in owner._encode_url_methods
     if not bits & OUR_ENCODING:
         encode = owner.request_encode_body if in_body else owner.request_encode_url
         return encode(method, url, fields=None, headers=headers, **keywords)

@@ -28,12 +28,14 @@ cdef dict bit_of = {
 cdef list our_methods = []      # (bit, name -> function)
 cdef tuple hookable = ()        # all those names
 cdef object url_methods = ()    # RequestMethods._encode_url_methods, a set that may be changed
+cdef frozenset usual_url_methods = frozenset()  # as it was: asked without a lock
 
 
 def bind_methods(str bit not None, *functions, **others):
     """Tell the core the methods, and other attributes, that make up one of the OUR_ bits."""
-    global hookable, url_methods
+    global hookable, url_methods, usual_url_methods
     url_methods = others.get("_encode_url_methods", url_methods)
+    usual_url_methods = frozenset(url_methods)
     named = {**{function.__name__: function for function in functions}, **others}
     our_methods.append((bit_of[bit], named))
     hookable = tuple({*hookable, *named})

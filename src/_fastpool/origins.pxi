@@ -45,9 +45,8 @@ cdef class Origins:
         if not bits & OUR_LOOKUP or not PyUnicode_IS_ASCII(url):
             return None
         entry = self.entry_of(url, size)
-        if (
-            entry is None
-            or fp_read(manager, known, &of_manager.connection_pool_kw) != entry[3]
+        if entry is None or not is_equal(
+            fp_read(manager, known, &of_manager.connection_pool_kw), entry[3]
         ):
             return None
         functions = fp_read(manager, known, &of_manager.key_fn_by_scheme)
@@ -88,6 +87,19 @@ cdef class Origins:
         if FP_HAS_GIL:
             self.newest = None
         self.keys[origin] = (scheme, functions[scheme], key, settings, origin)
+
+
+cdef bint is_equal(object given, dict known) except -1:
+    """`given == known`, without the locks of dicts where the values are the same objects."""
+    cdef PyObject *name
+    cdef PyObject *value
+    cdef Py_ssize_t at = 0
+    if type(given) is not dict or PyDict_Size(given) != PyDict_Size(known):
+        return given == known
+    while PyDict_Next(known, &at, &name, &value):   # never changed
+        if <object> value is None or fp_dict_get(given, <object> name) is not <object> value:
+            return given == known       # None may mean that there is none
+    return True
 
 
 cdef size_t plain_origin(str url) except? 0:

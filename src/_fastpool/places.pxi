@@ -1,5 +1,5 @@
-# Layer 5: attributes read by their place.  Owns the offsets of the `__slots__` of pool._members
-# in objects; the values are those objects' own.  Only an object whose class has_members() says
+# Layer 5: attributes read by their place.  Owns where the `__slots__` of pool._members lie in
+# objects; the values are those objects' own.  Only an object whose class has_members() says
 # yes to is read that way, any other is asked by name.  Calls verdicts.
 
 cdef extern from *:
@@ -7,14 +7,14 @@ cdef extern from *:
     #include "structmember.h"
 
     typedef struct {
-        PyObject *name;         /* owned; str */
-        Py_ssize_t offset;      /* bytes from the object's begin */
+        PyObject *name;             /* owned; str */
+        PyMemberDef *definition;    /* the class's, with the offset in its objects */
     } fp_member;
 
-    /* Offset of what a `__slots__` descriptor stands for, or -1. */
-    static Py_ssize_t fp_member_offset(PyObject *descriptor) {
-        if (!Py_IS_TYPE(descriptor, &PyMemberDescr_Type)) return -1;
-        return ((PyMemberDescrObject *)descriptor)->d_member->offset;
+    /* What a `__slots__` descriptor stands for, or NULL. */
+    static PyMemberDef *fp_member_of(PyObject *descriptor) {
+        if (!Py_IS_TYPE(descriptor, &PyMemberDescr_Type)) return NULL;
+        return ((PyMemberDescrObject *)descriptor)->d_member;
     }
 
     /* Whether a method is one of C that takes no arguments; fp_call() calls it. */
@@ -27,16 +27,15 @@ cdef extern from *:
         return ((PyMethodDescrObject *)method)->d_method->ml_meth(self, NULL);
     }
 
-    /* The value of a member, or NULL when it is not set.
-     * Race: without the GIL another thread may replace the value before it is counted. */
+    /* The value of a member, or NULL when it is not set. */
     static inline PyObject *fp_load(PyObject *owner, const fp_member *member) {
-        PyObject *value;
     #ifdef Py_GIL_DISABLED
-        Py_BEGIN_CRITICAL_SECTION(owner);
-        value = Py_XNewRef(*(PyObject **)((char *)owner + member->offset));
-        Py_END_CRITICAL_SECTION();
+        /* Race: another thread may replace the value before it is counted.  No lock: threads
+         * would compete for it in each request, and a fork could leave it taken. */
+        PyObject *value = PyMember_GetOne((char *)owner, member->definition);
+        if (value == NULL) PyErr_Clear();
     #else
-        value = *(PyObject **)((char *)owner + member->offset);
+        PyObject *value = *(PyObject **)((char *)owner + member->definition->offset);
         Py_XINCREF(value);
     #endif
         return value;
@@ -61,27 +60,24 @@ cdef extern from *:
 
     /* setattr() */
     static inline int fp_write(PyObject *owner, int has, const fp_member *member, PyObject *value) {
-        PyObject *old;
-        PyObject **place = (PyObject **)((char *)owner + member->offset);
         if (!has) return PyObject_SetAttr(owner, member->name, value);
-        Py_INCREF(value);
     #ifdef Py_GIL_DISABLED
-        Py_BEGIN_CRITICAL_SECTION(owner);
-        old = *place;
-        *place = value;
-        Py_END_CRITICAL_SECTION();
+        return PyMember_SetOne((char *)owner, member->definition, value);
     #else
-        old = *place;
-        *place = value;
-    #endif
+        PyObject **place = (PyObject **)((char *)owner + member->definition->offset);
+        PyObject *old = *place;
+        *place = Py_NewRef(value);
         Py_XDECREF(old);
         return 0;
+    #endif
     }
     """
+    ctypedef struct PyMemberDef:
+        pass
     ctypedef struct fp_member:
         PyObject *name
-        Py_ssize_t offset
-    Py_ssize_t fp_member_offset(object descriptor)
+        PyMemberDef *definition
+    PyMemberDef *fp_member_of(object descriptor)
     bint fp_takes_nothing(object method)
     object fp_call(object method, object self)
     object fp_read(object owner, bint has, const fp_member *member)
@@ -172,7 +168,7 @@ def bind_socket(type cls not None):
     fileno = getattr(cls, "fileno", None)
     gettimeout = getattr(cls, "gettimeout", None)
     if fp_takes_nothing(fileno) and fp_takes_nothing(gettimeout) and all(
-        [fp_member_offset(vars(cls).get(name)) >= 0 for name in names]
+        [fp_member_of(vars(cls).get(name)) is not NULL for name in names]
     ):
         bind_names(cls, names, <fp_member *> &of_socket)
         socket_class = cls
@@ -212,8 +208,8 @@ cdef int bind_names(object cls, tuple names, fp_member *members) except -1:
     cdef str name
     for i in range(len(names)):
         name = names[i]
-        members[i].offset = fp_member_offset(vars(cls)[name])
-        if members[i].offset < 0:
+        members[i].definition = fp_member_of(vars(cls)[name])
+        if members[i].definition is NULL:
             raise TypeError(f"{cls.__name__}.{name} is not a member")
         Py_INCREF(name)
         members[i].name = <PyObject *> name

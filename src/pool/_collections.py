@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import operator
+import os
 import typing
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import Enum, auto
@@ -65,6 +67,26 @@ def ensure_can_construct_http_header_dict(potential: object) -> ValidHTTPHeaderS
     return None
 
 
+def unshared(mapping: Mapping[str, typing.Any]) -> dict[str, typing.Any]:
+    """A copy made by look-ups alone. copy() and ``**`` take a lock of the dict where there is no
+    GIL; one for which threads compete may stay taken in a forked child."""
+    return {name: mapping[name] for name in tuple(mapping)}
+
+
+# Those of all containers. Another thread may hold one at a fork, and nobody releases it in the
+# child; what it guards is changed by single steps, and so in order at any of them.
+_locks: weakref.WeakSet[typing.Any] = weakref.WeakSet()
+
+
+def _free_locks() -> None:
+    for lock in list(_locks):
+        lock._at_fork_reinit()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_free_locks)
+
+
 class RecentlyUsedContainer(
     ContainerMembers, typing.Generic[_KT, _VT], typing.MutableMapping[_KT, _VT]
 ):
@@ -89,6 +111,7 @@ class RecentlyUsedContainer(
         self._container = OrderedDict()
         self._newest = None
         self.lock = RLock()
+        _locks.add(self.lock)
 
     def __getitem__(self, key: _KT) -> _VT:
         with self.lock:

@@ -18,7 +18,7 @@ from socket import timeout as SocketTimeout
 from types import TracebackType
 
 from ._base_connection import _TYPE_BODY
-from ._collections import HTTPHeaderDict
+from ._collections import HTTPHeaderDict, unshared
 from ._fastpool import (
     Call,
     bind_attempt,
@@ -252,7 +252,7 @@ class HTTPConnectionPool(PoolMembers, ConnectionPool, RequestMethods):
             host=self.host,
             port=self.port,
             timeout=self.timeout.connect_timeout,
-            **self.conn_kw,
+            **unshared(self.conn_kw),
         )
         return typing.cast("BaseHTTPConnection", self._equip(conn))
 
@@ -906,7 +906,7 @@ class HTTPSConnectionPool(HTTPConnectionPool):
             ssl_version=self.ssl_version,
             ssl_minimum_version=self.ssl_minimum_version,
             ssl_maximum_version=self.ssl_maximum_version,
-            **self.conn_kw,
+            **unshared(self.conn_kw),
         )
         return typing.cast("BaseHTTPSConnection", self._equip(conn))
 

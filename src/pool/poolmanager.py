@@ -13,7 +13,7 @@ from types import TracebackType
 from urllib.parse import urljoin
 
 from ._collections import HTTPHeaderDict as HTTPHeaderDict
-from ._collections import RecentlyUsedContainer
+from ._collections import RecentlyUsedContainer, unshared
 from ._fastpool import Origins, bind_container, bind_methods, send_from_manager
 from ._log import logging
 from ._members import ManagerMembers
@@ -123,13 +123,17 @@ def _default_key_normalizer(
     """
     settings = (key_class, *request_context.items())
     plain = _PLAIN_TYPES.issuperset(map(type, request_context.values()))
-    key = _known_keys.get(settings) if plain else None
-    if key is None:
-        key = _make_key(key_class, request_context)
-        if plain:
-            if len(_known_keys) >= _MOST_KNOWN_KEYS:
-                _known_keys.clear()
-            _known_keys[settings] = key
+    # No get(): without the GIL it takes a lock of the dict, which a fork may leave taken.
+    if plain and settings in _known_keys:
+        try:
+            return _known_keys[settings]
+        except KeyError:  # forgotten meanwhile, by another thread
+            pass
+    key = _make_key(key_class, request_context)
+    if plain:
+        if len(_known_keys) >= _MOST_KNOWN_KEYS:
+            _known_keys.clear()
+        _known_keys[settings] = key
     return key
 
 
@@ -304,7 +308,8 @@ class PoolManager(ManagerMembers, RequestMethods):
             )
             request_context.pop("strict")
         scheme = request_context["scheme"].lower()
-        make_key = self.key_fn_by_scheme.get(scheme)
+        known = scheme in self.key_fn_by_scheme
+        make_key = self.key_fn_by_scheme[scheme] if known else None
         if not make_key:
             raise URLSchemeUnknown(scheme)
         return self.connection_from_pool_key(
@@ -350,7 +355,7 @@ class PoolManager(ManagerMembers, RequestMethods):
 
     def _merge_pool_kwargs(self, override: dict[str, typing.Any] | None) -> dict[str, typing.Any]:
         """A copy of the pools' keywords with `override` on top; None there removes one."""
-        merged = self.connection_pool_kw.copy()
+        merged = unshared(self.connection_pool_kw)
         for name, value in (override or {}).items():
             if value is None:
                 merged.pop(name, None)

@@ -145,6 +145,19 @@ def test_keywords_of_the_pools_exchanged_between_two_requests(impl: ModuleType, 
         assert first.num_requests == 1
 
 
+def test_keyword_of_the_pools_renamed_between_two_requests(impl: ModuleType, echo: Any) -> None:
+    host, port = echo.server_address
+    with impl.PoolManager(cert_file=None) as manager:
+        url = f"http://{host}:{port}/echo"
+        manager.request("GET", url)
+        first = manager.connection_from_url(url)
+        del manager.connection_pool_kw["cert_file"]
+        manager.connection_pool_kw["source_address"] = None
+        manager.connection_pool_kw["block"] = True
+        assert manager.request("GET", url).status == 200
+        assert manager.connection_from_url(url) is not first
+
+
 def test_statuses_for_retry_after_set_on_the_policy(impl: ModuleType, echo: Any) -> None:
     policy = impl.Retry(1, redirect=False)
     policy.RETRY_AFTER_STATUS_CODES = frozenset({200})
