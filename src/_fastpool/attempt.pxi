@@ -4,14 +4,13 @@
 # comes after an answer that is not final, or a failure, is a method of the pool.  Calls call,
 # hooks, checkout and transact.
 
-cdef object Retry = None                # pool.util.retry.Retry
-cdef object stock_is_retry = None       # its is_retry(), as it was
 cdef object default_seconds = None      # the default timeout -> seconds or None
 cdef object failures = None             # exceptions after which Retry decides
 cdef dict plain_timeouts = None         # Timeouts that programs gave as a float or int
 cdef tuple last_plain = None            # with a GIL: (number, Timeout) that was asked for last
 cdef dict debugs = None                 # what the logger remembers of isEnabledFor()
 cdef int DEBUG = 10                     # logging.DEBUG
+cdef uint64_t silent_version = 0        # of `debugs` when nobody wanted to hear
 
 
 def bind_policy(retry, default_timeout, get_default):
@@ -180,9 +179,21 @@ cdef object run_one(object pool, int bits, object conn, Call call):
     response = exchange(pool, conn, call, read)
     if response is None:
         response = pool._exchange_by_methods(conn, call, call.clock)
-    if fp_dict_get(debugs, DEBUG) is not False:
+    if not is_silent():
         pool._log_exchange(call.method, call.url, response)
     return response
+
+
+cdef bint is_silent() except -1:
+    """Nobody wants to hear of single requests."""
+    global silent_version
+    cdef uint64_t version = fp_dict_version(debugs)
+    if version and version == silent_version:
+        return True
+    if fp_dict_get(debugs, DEBUG) is not False:
+        return False
+    silent_version = version
+    return True
 
 
 cdef bint is_verified(object conn) except -1:
@@ -217,28 +228,3 @@ cdef object set_limits(object conn, Call call):
         connect = default_seconds(connect)
     fp_write(conn, has_place(conn), &of_connection.timeout, connect)
     return clock if read is DEFAULT_TIMEOUT else read
-
-
-cdef tuple HOOKS_OF_RETRY = ("is_retry", "RETRY_AFTER_STATUS_CODES")
-
-
-def examine_retry(cls):
-    """The statuses after which a policy heeds Retry-After, as a TypeSnapshot; None where
-    is_retry() is not the one that we know."""
-    known = getattr(cls, "is_retry", None) is stock_is_retry
-    return TypeSnapshot((cls,), cls.RETRY_AFTER_STATUS_CODES if known else None)
-
-
-cdef Verdicts policies = Verdicts(examine_retry)
-
-
-cpdef bint may_retry_status(retries, method, response) except -1:
-    """Whether a policy for retries wants a response's status to be tried again."""
-    status = status_of(response)
-    known = policies.of(type(retries))
-    if known is not None and not has_any(fp_own(retries), HOOKS_OF_RETRY):
-        forced = fp_attribute(fp_own(retries), retries, "status_forcelist")
-        # Without a look at the headers, which would have to be built.
-        if status not in known and (not forced or status not in forced):
-            return False
-    return retries.is_retry(method, status, bool(response.headers.get("Retry-After")))

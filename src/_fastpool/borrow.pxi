@@ -19,6 +19,7 @@ cdef object tls_class = None        # ssl.SSLSocket
 cdef dict http_client_names = None  # http.client's namespace, for _MAXLINE and _MAXHEADERS
 cdef object default_max_headers = None
 cdef object default_max_line = None
+cdef uint64_t plain_limits_version = 0  # of that namespace when they were what they are by default
 
 
 cdef int64_t nanoseconds(object seconds) except? -2:
@@ -138,26 +139,23 @@ cdef int bind_http_client() except -1:
     return 0
 
 
-cdef bint limits_are_ours() except -1:
-    """http.client's globals are what they were when a program began."""
-    return (
-        http_client_names is not None
-        and http_client_names["_MAXHEADERS"] is default_max_headers
-        and http_client_names["_MAXLINE"] is default_max_line
-    )
-
-
 cdef int read_limits(Limits *limits, const Limits *bounds) except -1:
     """The connection's limits; http.client's globals win when a program changed them."""
+    global plain_limits_version
+    cdef uint64_t version = fp_dict_version(http_client_names)
     limits[0] = bounds[0]
-    value = fp_dict_get(http_client_names, "_MAXHEADERS")
-    if value is not default_max_headers:
-        limits.header_lines = min(value, 10_000_000)
+    if version and version == plain_limits_version:
+        return 0
+    headers = fp_dict_get(http_client_names, "_MAXHEADERS")
+    if headers is not default_max_headers:
+        limits.header_lines = min(headers, 10_000_000)
         limits.section = max(limits.section, 256 * limits.header_lines)
-    value = fp_dict_get(http_client_names, "_MAXLINE")
-    if value is not default_max_line:
-        limits.line = min(value, 1 << 30)
+    line = fp_dict_get(http_client_names, "_MAXLINE")
+    if line is not default_max_line:
+        limits.line = min(line, 1 << 30)
         limits.section = max(limits.section, limits.line)
+    if headers is default_max_headers and line is default_max_line:
+        plain_limits_version = version
     return 0
 
 

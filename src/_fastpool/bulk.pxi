@@ -143,11 +143,11 @@ cdef class Result:
 cdef int expose_result() except -1:
     cdef Result r = Result.__new__(Result)
     r.url = mark = object()
-    fp_add_member(Result, "url", member_offset(r, mark))
+    fp_add_member(Result, "url", member_offset(r, mark), FP_READONLY)
     r.url, r.response = None, mark
-    fp_add_member(Result, "response", member_offset(r, mark))
+    fp_add_member(Result, "response", member_offset(r, mark), FP_READONLY)
     r.response, r.error = None, mark
-    fp_add_member(Result, "error", member_offset(r, mark))
+    fp_add_member(Result, "error", member_offset(r, mark), FP_READONLY)
     return 0
 
 

@@ -35,9 +35,7 @@ cdef class Call:
     cdef object clock                   # Timeout of this call
     cdef bint clean                     # the target needs no encoding
 
-    def __cinit__(self, method, url, dict keywords=None):
-        self.method = method
-        self.target = url
+    def __cinit__(self):
         self.redirect = True
         self.assert_same_host = True
         self.timeout = DEFAULT_TIMEOUT
@@ -46,7 +44,11 @@ cdef class Call:
         self.decode_content = True
         self.enforce_content_length = True
         self.follows = True
-        if keywords is not None:
+
+    def __init__(self, method, url, dict keywords=None):
+        self.method = method
+        self.target = url
+        if keywords:
             self.take(keywords)
 
     @property
@@ -107,7 +109,10 @@ cdef class Call:
 
 cdef Call call_new(object method, object url, object headers, dict keywords):
     """A call with these headers; `keywords` are urlopen()'s others."""
-    cdef Call call = Call.__new__(Call, method, url)
+    cdef Call call = Call.__new__(Call)
+    call.method = method
+    call.target = url
     call.headers = headers
-    call.take(keywords)
+    if keywords:
+        call.take(keywords)
     return call

@@ -50,7 +50,7 @@ cdef tuple queue_errors(object known, str name):
 cdef bint is_usable(object conn) except -1:
     """Nothing has come on an idle connection, it is of this process, and its last response was
     read.  Other people's connections, and a patched is_connection_dropped(), are asked."""
-    if fp_dict_get(pool_module, "is_connection_dropped") is stock_is_dropped:
+    if looks_plainly():
         if has_place(conn):
             wire = fp_read(conn, True, &of_connection.wire)
             sock = fp_read(conn, True, &of_connection.sock)
@@ -60,6 +60,21 @@ cdef bint is_usable(object conn) except -1:
         if type(wire) is Wire and (<Wire> wire).is_idle(sock):
             return True
     return not (pool_module["is_connection_dropped"](conn) or pool_module["_is_foreign"](conn))
+
+
+cdef uint64_t plain_version = 0         # of `pool_module` when nobody had patched it
+
+
+cdef bint looks_plainly() except -1:
+    """Nobody has patched pool.connectionpool.is_connection_dropped()."""
+    global plain_version
+    cdef uint64_t version = fp_dict_version(pool_module)
+    if version and version == plain_version:
+        return True
+    if fp_dict_get(pool_module, "is_connection_dropped") is not stock_is_dropped:
+        return False
+    plain_version = version
+    return True
 
 
 cpdef object give_back(object pool, object conn):

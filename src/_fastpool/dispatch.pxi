@@ -3,11 +3,21 @@
 # A urlopen() that is somebody's is called as the method it is.  Calls origins and attempt.
 
 
-def send(owner, method, url, headers, dict keywords not None):
-    """`owner.request(method, url, headers=..., **keywords)` of a manager or a pool, without
-    fields; `keywords` is the caller's to give away."""
+cdef object NOT_GIVEN = None
+
+
+def bind_not_given(mark):
+    """Tell the core what request() has for a timeout when it was given none."""
+    global NOT_GIVEN
+    NOT_GIVEN = mark
+
+
+def send(owner, method, url, headers, timeout, dict keywords not None):
+    """`owner.request(method, url, headers=..., timeout=..., **keywords)` of a manager or a pool,
+    without fields; `keywords` is the caller's to give away."""
     cdef int bits = ours_of_manager(owner)
     cdef bint in_body
+    cdef Call call
     if type(method) is not str or not is_upper(method):
         method = method.upper()
     if bits & OUR_ENCODING and len(url_methods) == len(usual_url_methods):
@@ -16,19 +26,37 @@ def send(owner, method, url, headers, dict keywords not None):
         in_body = method not in owner._encode_url_methods
     if not bits & OUR_ENCODING:
         encode = owner.request_encode_body if in_body else owner.request_encode_url
-        return encode(method, url, fields=None, headers=headers, **keywords)
+        return encode(method, url, fields=None, headers=headers, **with_timeout(keywords, timeout))
     if headers is None:
         headers = owner.headers
     if in_body and type(headers) is not dict:
         headers = pool_module["HTTPHeaderDict"](headers)
+    if not bits & OUR_SENDING:
+        bits = ours_of_pool(owner)
+        if not bits & OUR_URLOPEN:
+            if in_body:
+                headers = pool_module["HTTPHeaderDict"](headers)
+            return owner.urlopen(method, url, headers=headers, **with_timeout(keywords, timeout))
+    call = call_new(method, url, headers, keywords)
+    if timeout is not NOT_GIVEN:
+        call.timeout = timeout
     if bits & OUR_SENDING:
-        return send_from(owner, bits, call_new(method, url, headers, keywords), keywords)
-    bits = ours_of_pool(owner)
-    if bits & OUR_URLOPEN:
-        return attempt(owner, bits, call_new(method, url, headers, keywords))
-    if in_body:
-        headers = pool_module["HTTPHeaderDict"](headers)
-    return owner.urlopen(method, url, headers=headers, **keywords)
+        return send_from(owner, bits, call, keywords)
+    return attempt(owner, bits, call)
+
+
+cdef dict with_timeout(dict keywords, object timeout):
+    """Keywords for somebody's method."""
+    if timeout is not NOT_GIVEN:
+        keywords["timeout"] = timeout
+    return keywords
+
+
+cdef dict with_timeout_of(Call call, dict keywords):
+    """The same, once a call was made of them."""
+    if call.timeout is not DEFAULT_TIMEOUT:
+        keywords["timeout"] = call.timeout
+    return keywords
 
 
 cdef bint is_upper(str method) except -1:
@@ -54,14 +82,14 @@ def send_from_manager(manager, tuple request not None, dict keywords not None):
 
 
 cdef object send_from(object manager, int bits, Call call, dict keywords):
-    """`keywords` are those that `call` was made of, without headers."""
+    """`keywords` are those that `call` was made of, without headers and timeout."""
     cdef bint known = bits & HAS_MEMBERS
     cdef object method = call.method
     cdef object url = call.target
     cdef object headers = call.headers
     cdef object redirect = call.redirect
     pool = None
-    if fp_attribute(fp_own(manager), manager, "proxy") is None:
+    if bits & NO_PROXY or fp_attribute(fp_own(manager), manager, "proxy") is None:
         pool = (<Origins?> fp_read(manager, known, &of_manager.origins)).look_up(
             manager, bits, url, &call.target_at
         )
@@ -76,6 +104,7 @@ cdef object send_from(object manager, int bits, Call call, dict keywords):
     response = send_to(pool, call, keywords)
     if not redirect or (type(response) is Response and status_of(response) < 300):
         return response
+    keywords = with_timeout_of(call, keywords)
     keywords.pop("redirect", None)
     keywords["headers"] = headers
     return manager._follow(pool, (method, url, redirect), keywords, body_pos, response)
@@ -86,6 +115,7 @@ cdef object send_to(object pool, Call call, dict keywords):
     cdef int bits = ours_of_pool(pool)
     if not bits & OUR_URLOPEN:
         own = {"redirect": False, "assert_same_host": False, "headers": call.headers}
+        keywords = with_timeout_of(call, keywords)
         return pool.urlopen(call.method, call.url, **{**keywords, **own})
     # The manager follows: redirects' bodies then stay on the wire, to be drained in limits.
     call.follows = call.redirect

@@ -5,17 +5,6 @@
 
 from cpython.dict cimport PyDict_Next, PyDict_Size
 
-cdef extern from *:
-    """
-    /* A number that no dict has twice, whatever is done to it: PEP 509.  0: there is none. */
-    #if PY_VERSION_HEX < 0x030C0000
-    #define fp_dict_version(d) (((PyDictObject *)(d))->ma_version_tag)
-    #else
-    #define fp_dict_version(d) ((void)(d), (uint64_t)0)
-    #endif
-    """
-    uint64_t fp_dict_version(dict mapping) noexcept
-
 cdef enum:
     FRAME_BY_CALLER = -1    # prepare(length=): add no framing field
     FRAME_AS_CHUNKS = -2    # add Transfer-Encoding: chunked unless the caller frames
@@ -45,7 +34,7 @@ cdef inline Text text_ascii(str value) noexcept:
     return text_literal(<const char *> PyUnicode_DATA(value), PyUnicode_GET_LENGTH(value))
 
 
-cdef Text text_of(object value) except *:
+cdef inline Text text_of(object value) except *:
     """The memory of an ASCII or ISO-8859-1 str; encoding errors as str.encode() raises them."""
     if PyUnicode_KIND(value) != PyUnicode_1BYTE_KIND:
         value.encode("latin-1")

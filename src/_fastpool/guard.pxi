@@ -30,7 +30,7 @@ cdef class Guard:
         if sock is None:
             conn.connect()
             sock = fp_read(conn, True, &of_connection.sock)
-        return self.sockets.of(type(sock))
+        return verdict_on(self.sockets, sock)
 
     cdef bint is_hooked(self, object conn) except -1:
         """A method was set on the instance.  Asked again only when its attributes have become

@@ -13,6 +13,7 @@ cdef enum Ours:             # bits
     OUR_LOOKUP = 128        # how a manager finds a pool
     OUR_ENCODING = 256      # of request(): what becomes of fields
     HAS_MEMBERS = 512       # of either: see places
+    NO_PROXY = 1024         # of a manager's object, as far as known without a look
 
 cdef dict bit_of = {
     "urlopen": OUR_URLOPEN,
@@ -67,23 +68,48 @@ cdef Verdicts managers = Verdicts(examine_manager)
 cdef Verdicts pools = Verdicts(examine_pool)
 
 
-cdef int ours(Verdicts owners, object owner, const fp_member *unhooked) except -1:
-    """The OUR_ bits of a pool or a manager.
+@cython.final
+cdef class OwnNames:
+    """The own attributes of a pool or a manager when there was no hook among them: its member
+    `unhooked`.  They are looked through again only when they have become more or fewer."""
 
-    Its own attributes are looked through again only when they have become more or fewer than
-    they were when there was no hook among them; the member `unhooked` is that number.
-    """
+    cdef Py_ssize_t count
+    cdef uint64_t version       # of the dict when `bits` were found; 0: dicts have none
+    cdef int bits               # NO_PROXY, or 0
+
+    cdef bint are(self, dict own) except -1:
+        cdef uint64_t version = fp_dict_version(own)
+        if version and version == self.version:
+            return True
+        if self.count != PyDict_Size(own):
+            return False
+        if version:
+            # Where it has none of its own, its class may have one.
+            self.bits = NO_PROXY if own.get("proxy", own) is None else 0
+            self.version = version
+        return True
+
+
+cdef OwnNames own_names(dict own):
+    cdef OwnNames names = OwnNames.__new__(OwnNames)
+    names.count = PyDict_Size(own)
+    return names
+
+
+cdef int ours(Verdicts owners, object owner, const fp_member *unhooked) except -1:
+    """The OUR_ bits of a pool or a manager."""
     cdef dict own
-    cdef int bits = owners.of(type(owner))
+    cdef int bits = bits_on(owners, owner)
     if bits & ~HAS_MEMBERS == 0:
         return bits
     own = fp_own(owner)
     if not bits & HAS_MEMBERS:
         return unhooked_of(own, bits)
-    if fp_peek(owner, unhooked) == PyDict_Size(own):
-        return bits
+    known = fp_peek(owner, unhooked)
+    if type(known) is OwnNames and (<OwnNames> known).are(own):
+        return bits | (<OwnNames> known).bits
     if not has_any(own, hookable):
-        fp_write(owner, True, unhooked, PyDict_Size(own))
+        fp_write(owner, True, unhooked, own_names(own))
         return bits
     return unhooked_of(own, bits)
 
@@ -92,15 +118,14 @@ cdef int ours(Verdicts owners, object owner, const fp_member *unhooked) except -
 cdef Verdicts connections = Verdicts(examine_members)
 
 
-cdef bint has_place(object conn) except -1:
+cdef inline bint has_place(object conn) except -1:
     """Whether a connection's members can be read by place."""
-    return connections.of(type(conn))
+    return bits_on(connections, conn)
 
 
-cdef bint is_pool_with_place(object pool) except -1:
+cdef inline bint is_pool_with_place(object pool) except -1:
     """Whether a pool's members can be read by place."""
-    cdef int bits = pools.of(type(pool))
-    return bits & HAS_MEMBERS != 0
+    return bits_on(pools, pool) & HAS_MEMBERS != 0
 
 
 cdef inline int ours_of_manager(object manager) except -1:

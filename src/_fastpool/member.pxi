@@ -1,6 +1,7 @@
 # Layer 5: attributes that are fields of C, read without a call.  Owns their descriptors, those of
 # CPython's own `__slots__`: its interpreter reads them in place, in a tenth of the time that a
-# property takes.  Read-only, since a `del` would leave NULL in the field.  Calls nothing.
+# property takes.  One that can be written can be deleted, too, which leaves NULL in the field:
+# the core reads such a field by fp_field().  Calls nothing.
 
 cdef extern from *:
     """
@@ -10,7 +11,18 @@ cdef extern from *:
     static PyMemberDef fp_members[FP_MEMBERS];     /* descriptors borrow them for ever */
     static int fp_member_count;
 
-    static inline int fp_add_member(PyObject *type, const char *name, Py_ssize_t offset) {
+    #define FP_WRITABLE 0
+    #define FP_READONLY READONLY
+
+    /* A field that may be NULL, a new reference to it; AttributeError then. */
+    static inline PyObject *fp_field(PyObject *value) {
+        if (value == NULL) PyErr_SetString(PyExc_AttributeError, "deleted");
+        Py_XINCREF(value);
+        return value;
+    }
+
+    static inline int fp_add_member(PyObject *type, const char *name, Py_ssize_t offset,
+                                    int flags) {
         PyTypeObject *t = (PyTypeObject *)type;
         PyMemberDef *m = &fp_members[fp_member_count];
         PyObject *descriptor;
@@ -23,7 +35,7 @@ cdef extern from *:
         m->name = name;
         m->type = T_OBJECT_EX;
         m->offset = offset;
-        m->flags = READONLY;
+        m->flags = flags;
         descriptor = PyDescr_NewMember(t, m);
         if (descriptor == NULL) return -1;
         result = PyDict_SetItemString(t->tp_dict, name, descriptor);
@@ -32,7 +44,10 @@ cdef extern from *:
         return result;
     }
     """
-    int fp_add_member(object type, const char *name, Py_ssize_t offset) except -1
+    int FP_WRITABLE
+    int FP_READONLY
+    object fp_field(void *value)
+    int fp_add_member(object type, const char *name, Py_ssize_t offset, int flags) except -1
 
 
 cdef Py_ssize_t member_offset(object owner, object value) except -1:

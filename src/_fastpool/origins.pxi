@@ -27,6 +27,10 @@ cdef class Origins:
     cdef dict keys
     cdef tuple newest           # with a GIL: the entry that was looked up last
     cdef dict latest            # None -> the keywords last learned, shared by the entries
+    # With dict versions, of the entry that was found valid last: those of what it depends on.
+    cdef tuple valid
+    cdef uint64_t keywords_version
+    cdef uint64_t functions_version
 
     def __cinit__(self):
         self.keys = {}
@@ -45,14 +49,33 @@ cdef class Origins:
         if not bits & OUR_LOOKUP or not PyUnicode_IS_ASCII(url):
             return None
         entry = self.entry_of(url, size)
-        if entry is None or not is_equal(
-            fp_read(manager, known, &of_manager.connection_pool_kw), entry[3]
+        if entry is None or not self.is_valid(
+            entry, fp_read(manager, known, &of_manager.connection_pool_kw),
+            fp_read(manager, known, &of_manager.key_fn_by_scheme),
         ):
             return None
-        functions = fp_read(manager, known, &of_manager.key_fn_by_scheme)
-        if type(functions) is not dict or fp_dict_get(functions, entry[0]) is not entry[1]:
-            return None
         return pool_of(fp_read(manager, known, &of_manager.pools), entry[2])
+
+    cdef bint is_valid(self, tuple entry, object keywords, object functions) except -1:
+        """Whether these would lead to the same key again."""
+        cdef uint64_t version
+        if type(keywords) is not dict or type(functions) is not dict:
+            return False
+        version = fp_dict_version(keywords)
+        if (
+            version and self.valid is entry and version == self.keywords_version
+            and fp_dict_version(functions) == self.functions_version
+        ):
+            return True
+        if fp_dict_get(functions, entry[0]) is not entry[1]:
+            return False
+        if not has_same_values(keywords, entry[3]):
+            return keywords == entry[3]     # one that can be changed is a copy there
+        if version:
+            self.valid = entry
+            self.keywords_version = version
+            self.functions_version = fp_dict_version(functions)
+        return True
 
     cdef tuple entry_of(self, str url, Py_ssize_t *size):
         """What is known of the origin of an ASCII URL, and its size in bytes."""
@@ -89,16 +112,17 @@ cdef class Origins:
         self.keys[origin] = (scheme, functions[scheme], key, settings, origin)
 
 
-cdef bint is_equal(object given, dict known) except -1:
-    """`given == known`, without the locks of dicts where the values are the same objects."""
+cdef bint has_same_values(dict given, dict known) except -1:
+    """The same objects under the same names, seen without the locks of dicts; False, too, where
+    one is None, which may mean that there is none."""
     cdef PyObject *name
     cdef PyObject *value
     cdef Py_ssize_t at = 0
-    if type(given) is not dict or PyDict_Size(given) != PyDict_Size(known):
-        return given == known
+    if PyDict_Size(given) != PyDict_Size(known):
+        return False
     while PyDict_Next(known, &at, &name, &value):   # never changed
         if <object> value is None or fp_dict_get(given, <object> name) is not <object> value:
-            return given == known       # None may mean that there is none
+            return False
     return True
 
 

@@ -91,7 +91,7 @@ cdef struct ManagerMembers:
     fp_member connection_pool_kw
     fp_member key_fn_by_scheme
     fp_member origins
-    fp_member unhooked          # number of own attributes when there was no hook among them
+    fp_member unhooked          # OwnNames; not set before the first request
 
 cdef struct PoolMembers:
     fp_member pool              # queue of idle connections; None once closed
@@ -178,7 +178,10 @@ def bind_socket(type cls not None):
 
 def examine_sayings(cls):
     """Whether sockets of a class say their descriptor and timeout as the bound one does."""
-    plain = cls.fileno is socket_fileno and cls.gettimeout is socket_gettimeout
+    plain = (
+        socket_class is not None and issubclass(cls, socket_class)
+        and cls.fileno is socket_fileno and cls.gettimeout is socket_gettimeout
+    )
     return TypeSnapshot((cls,), plain)
 
 
@@ -191,14 +194,14 @@ cdef inline bint is_plain_socket(object sock) noexcept:
 
 cdef int descriptor_of(object sock) except? -2:
     """`sock.fileno()`"""
-    if is_plain_socket(sock) and sayings.of(type(sock)):
+    if bits_on(sayings, sock):
         return fp_call(socket_fileno, sock)
     return sock.fileno()
 
 
 cdef object timeout_of(object sock):
     """`sock.gettimeout()`"""
-    if is_plain_socket(sock) and sayings.of(type(sock)):
+    if bits_on(sayings, sock):
         return fp_call(socket_gettimeout, sock)
     return sock.gettimeout()
 

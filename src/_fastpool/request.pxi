@@ -38,16 +38,14 @@ cdef int req_method(Text method) noexcept nogil:
 
 cdef int req_line(Buffer *b, Text method, Text target) noexcept nogil:
     """`method SP target SP HTTP/1.1 CRLF`; a method is a token, a target has no blank."""
-    cdef size_t i
     if method.size == 0:
         return ST_BAD_METHOD
     if fp_scan_token(method.data, method.data + method.size) != method.data + method.size:
         return ST_BAD_METHOD
     if target.size == 0:
         return ST_BAD_TARGET
-    for i in range(target.size):
-        if <unsigned char> target.data[i] <= 32 or <unsigned char> target.data[i] >= 127:
-            return ST_BAD_TARGET
+    if not fp_is_visible(target.data, target.size):
+        return ST_BAD_TARGET
     if buf_reserve(b, method.size + target.size + 512) != ST_OK:
         return ST_NO_MEMORY     # with room for what commonly follows
     memcpy(b.data + b.end, method.data, method.size)

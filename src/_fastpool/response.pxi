@@ -28,7 +28,7 @@ cdef class ResponseState:
     `_dropped()` is called on one that dies with its connection.
     """
 
-    cdef object code            # int, or what the user gave
+    cdef object code            # `status`: int, or what the user gave
     cdef object head            # ResponseHead, or None for a response made by hand
     cdef object body            # bytes as `data` returns them, or None: not read yet
     cdef object conn            # the connection that its end gives back, or None
@@ -39,17 +39,6 @@ cdef class ResponseState:
             self._dropped()
 
     # Without a GIL a reader and a writer of one field must not meet; with it this is nothing.
-
-    @property
-    def status(self):
-        """Status code."""
-        with cython.critical_section(self):
-            return self.code
-
-    @status.setter
-    def status(self, value):
-        with cython.critical_section(self):
-            self.code = value
 
     @property
     def _head(self):
@@ -89,6 +78,16 @@ cdef class ResponseState:
         return self._read_data() if body is None else body
 
 
+cdef int expose_response() except -1:
+    cdef ResponseState response = ResponseState.__new__(ResponseState)
+    response.code = mark = object()
+    fp_add_member(ResponseState, "status", member_offset(response, mark), FP_WRITABLE)
+    return 0
+
+
+expose_response()
+
+
 cdef ResponseState response_new(ResponseHead head, object body):
     """A response with its head, and its body if there is nothing left to do for that."""
     cdef ResponseState response = fp_new(Response, NOTHING)
@@ -99,4 +98,6 @@ cdef ResponseState response_new(ResponseHead head, object body):
 
 
 cdef inline object status_of(object response):
-    return (<ResponseState> response).code if type(response) is Response else response.status
+    if type(response) is Response:
+        return fp_field(<void *> (<ResponseState> response).code)
+    return response.status

@@ -254,7 +254,6 @@ cdef class Run(Sender):
         cdef list done
         cdef Py_ssize_t i
         self.debug = self.engine.is_logging()
-        self.limits_are_ours = limits_are_ours()
         if self.mux is None:
             self.loop.run(None if timeout_ns < 0 else timeout_ns / 1e9)     # finds nothing
         else:

@@ -117,6 +117,28 @@ static const unsigned char fp_target_table[256] = {
 
 static inline int fp_is_target(unsigned char c) { return fp_target_table[c]; }
 
+/* First byte that is none of those, or a dot, or end. */
+static inline const char *fp_scan_target(const char *p, const char *end) {
+    while (p < end && fp_target_table[(unsigned char)*p] && *p != '.') p++;
+    return p;
+}
+
+/* Whether all bytes are printable ASCII and no blank.  Eight a step: a byte below 0x21 borrows,
+ * 0x7f carries, and those above have the bit already. */
+static inline int fp_is_visible(const char *p, size_t size) {
+    const uint64_t ones = 0x0101010101010101ULL, high = 0x8080808080808080ULL;
+    while (size >= 8) {
+        uint64_t w;
+        memcpy(&w, p, 8);
+        if (((w - ones * 0x21) | (w + ones) | w) & high) return 0;
+        p += 8;
+        size -= 8;
+    }
+    for (; size; p++, size--)
+        if ((unsigned char)*p <= 0x20 || (unsigned char)*p >= 0x7f) return 0;
+    return 1;
+}
+
 /* ASCII case-insensitive comparison with a lower-case literal of the same size. */
 static inline int fp_equals_lower(const char *p, const char *lower, size_t size) {
     for (size_t i = 0; i < size; i++) {

@@ -1,6 +1,6 @@
 # Layer 5: requests of a bulk run on their way out.  Owns class Sender: what all of them have in
-# common, so that it is serialised once, and the limits of their exchanges.  Calls schedule, wire,
-# repeat and the multiplexer; enters the policy (pool._bulk) for what is not plain.
+# common, so that it is serialised once, and the limits of their exchanges.  Calls schedule, wire
+# and the multiplexer; enters the policy (pool._bulk) for what is not plain.
 
 cdef object NO_BODY = frozenset({"GET", "HEAD", "DELETE", "TRACE", "OPTIONS", "CONNECT"})
 
@@ -15,7 +15,6 @@ cdef class Sender(Schedule):
     cdef int64_t most_on_wire       # bytes of a body before decoding, which adds little; -1: any
     cdef bint hurries               # result is fetched after result: a few requests may wait to
                                     # be sent together, until then or until the loop's next turn
-    cdef bint limits_are_ours       # of heads; as far as known at the last turn
 
     cpdef int begin(self, Result r, Lane lane) except -1:
         """Send a request that is in flight over a lane that has just been opened."""
@@ -52,20 +51,13 @@ cdef class Sender(Schedule):
                        Py_ssize_t length) except -1:
         """The request's head into the lane's buffer."""
         cdef Wire wire = lane.wire
-        cdef HeadTail tail = lane.shelf.tail
         if type(method) is not str:
             raise TypeError(f"a request's method must be a str, not {method!r}")
-        if tail is not None and length == FRAME_BY_CALLER and self.limits_are_ours:
-            if tail.is_for(wire, headers, lane.host) and tail_send(
-                tail, wire, text_of(method), target
-            ):
-                return 0
-        wire.block = self.block     # one for all lanes
+        wire.block = self.block             # one for all lanes
+        wire.tail = lane.shelf.tail         # one for all to the same host
         wire.serialise(method, target, headers, lane.host, length)
         self.block = wire.block
-        # The block's fields were sent, and so they may be again.
-        if self.block is not None and wire.misses == 0 and length == FRAME_BY_CALLER:
-            lane.shelf.tail = tail_of(wire, text_of(method), target, lane.host)
+        lane.shelf.tail = wire.tail
         return 0
 
     cdef int fly(self, Result r, Lane lane, int64_t send_ns, int64_t read_ns, body) except -1:

@@ -6,6 +6,8 @@ cdef extern from "scan.h" nogil:
     const char *fp_scan_text(const char *p, const char *end)
     const char *fp_scan_line_breaker(const char *p, const char *end)
     bint fp_is_target(unsigned char c)
+    const char *fp_scan_target(const char *p, const char *end)
+    bint fp_is_visible(const char *p, size_t size)
     bint fp_equals_lower(const char *p, const char *lower, size_t size)
     bint fp_equals_folded(const char *p, const char *q, size_t size)
     bint fp_is_upper_hex(unsigned char c)

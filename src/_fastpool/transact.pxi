@@ -119,7 +119,7 @@ cdef object respond(object conn, ResponseHead head, Call call):
             response._redirect_deferred = True      # never decoded, if it is followed
         else:
             response._set_body(head.body)
-    if head.retries is not None and head.retries.history:
+    if head.retries is not None and not is_simple(head.retries) and head.retries.history:
         response.retries = head.retries     # the last redirect says where it came from
     if call.response_conn is not None:
         response.conn = call.response_conn

@@ -54,23 +54,20 @@ cdef inline bint url_is_host(char c) noexcept nogil:
 
 cdef bint url_is_plain_target(Text url, size_t start) noexcept nogil:
     """Path and query from `start`, a slash, to the end; see url_plain_origin()."""
-    cdef size_t i = start
-    cdef char c
-    cdef char before = 0
+    cdef const char *end = url.data + url.size
+    cdef const char *p = fp_scan_target(url.data + start, end)
     cdef bint in_query = False
-    while i < url.size:
-        c = url.data[i]
-        if fp_is_target(c):
-            if c == c"." and before == c"/" and not in_query:
+    while p < end:
+        if p[0] == c".":
+            if (p - 1)[0] == c"/" and not in_query:
                 return False
-        elif c == c"?":
+        elif p[0] == c"?":
             in_query = True
-        elif c != c"%" or not url_is_encoded(url, i):
+        elif p[0] != c"%" or not url_is_encoded(url, p - url.data):
             return False
         else:
-            i += 2
-        before = c
-        i += 1
+            p += 2
+        p = fp_scan_target(p + 1, end)
     return True
 
 

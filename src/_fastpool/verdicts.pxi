@@ -14,6 +14,18 @@ cdef extern from *:
         return fp_load_relaxed_u32((uint32_t *)&((PyTypeObject *)type)->tp_version_tag);
     }
 
+    static inline unsigned int fp_version_of(PyObject *object) {
+        return fp_type_version((PyObject *)Py_TYPE(object));
+    }
+
+    /* Whether all types have the version tags that they had. */
+    static inline int fp_have_tags(PyObject *types, const unsigned int *tags) {
+        for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(types); i++) {
+            if (tags[i] == 0 || fp_type_version(PyTuple_GET_ITEM(types, i)) != tags[i]) return 0;
+        }
+        return 1;
+    }
+
     /* Whether all functions have the code objects that they had. */
     static inline int fp_have_codes(PyObject *functions, PyObject *codes) {
         for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(functions); i++) {
@@ -55,6 +67,13 @@ cdef extern from *:
         return value != NULL ? value : PyObject_GetAttr(object, name);
     }
 
+    /* A number that no dict has twice, whatever is done to it: PEP 509.  0: there is none. */
+    #if PY_VERSION_HEX < 0x030C0000
+    #define fp_dict_version(d) (((PyDictObject *)(d))->ma_version_tag)
+    #else
+    #define fp_dict_version(d) ((void)(d), (uint64_t)0)
+    #endif
+
     /* Without it a field must not be replaced while others read it. */
     #ifdef Py_GIL_DISABLED
     #define FP_HAS_GIL 0
@@ -63,6 +82,9 @@ cdef extern from *:
     #endif
     """
     unsigned int fp_type_version(object type)
+    unsigned int fp_version_of(object value)
+    bint fp_have_tags(tuple types, const unsigned int *tags)
+    uint64_t fp_dict_version(dict mapping) noexcept
     bint fp_have_codes(tuple functions, tuple codes)
     dict fp_own(object owner)
     object fp_dict_get(dict known, object key)
@@ -83,7 +105,8 @@ cdef class TypeSnapshot:
     cdef readonly object verdict
     cdef tuple types
     cdef unsigned int tags[4]
-    cdef Py_ssize_t count
+    cdef unsigned int version       # of the only type, where it tells everything; else 0
+    cdef int bits                   # the verdict, if it is a number
     cdef tuple functions
     cdef tuple codes
 
@@ -95,16 +118,13 @@ cdef class TypeSnapshot:
             raise ValueError("at most four types")
         self.types = types
         self.verdict = verdict
-        self.count = len(types)
-        for i in range(self.count):
+        for i in range(len(types)):
             self.tags[i] = fp_type_version(types[i])
+        self.version = self.tags[0] if len(types) == 1 and not functions else 0
+        self.bits = verdict if isinstance(verdict, int) else 0
 
     cdef bint unchanged(self) noexcept:
-        cdef Py_ssize_t i
-        for i in range(self.count):
-            if self.tags[i] == 0 or fp_type_version(self.types[i]) != self.tags[i]:
-                return False
-        return fp_have_codes(self.functions, self.codes)
+        return fp_have_tags(self.types, self.tags) and fp_have_codes(self.functions, self.codes)
 
     def holds(self):
         """True while no type, and no base of one, was modified."""
@@ -134,10 +154,12 @@ cdef class Verdicts:
     def __init__(self, examine):
         self.known = {}
         self.examine = examine
+        self.last = TypeSnapshot((object,), None)
+        self.last.version = 0
 
     cdef object of(self, object cls):
         cdef TypeSnapshot snapshot = self.last
-        if snapshot is not None and snapshot.types[0] is cls and snapshot.unchanged():
+        if snapshot.types[0] is cls and snapshot.unchanged():
             return snapshot.verdict
         snapshot = fp_dict_get(self.known, cls)
         if snapshot is None or not snapshot.unchanged():
@@ -146,3 +168,19 @@ cdef class Verdicts:
         if FP_HAS_GIL:
             self.last = snapshot
         return snapshot.verdict
+
+
+cdef inline object verdict_on(Verdicts verdicts, object owner):
+    """What is known of the class of `owner`."""
+    cdef TypeSnapshot last = verdicts.last
+    if last.version and fp_version_of(owner) == last.version:
+        return last.verdict
+    return verdicts.of(type(owner))
+
+
+cdef inline int bits_on(Verdicts verdicts, object owner) except -1:
+    """The same, where verdicts are numbers."""
+    cdef TypeSnapshot last = verdicts.last
+    if last.version and fp_version_of(owner) == last.version:
+        return last.bits
+    return verdicts.of(type(owner))

@@ -1,16 +1,15 @@
-# Layer 5: cdef class Wire, the compiled half of one connection.  Owns the Exchange with its
-# buffers and the Transport; borrows the Python socket for one call at a time, pinned, so that
-# a close by another thread takes effect afterwards and its descriptor number cannot come back
-# as somebody else's.
+# Layer 5: cdef class Wire, the compiled half of one connection.  Owns the Transport, and with
+# writer the Exchange with its buffers; borrows the Python socket for one call at a time, pinned,
+# so that a close by another thread takes effect afterwards and its descriptor number cannot come
+# back as somebody else's.
 #
 # Between checkout and return a Wire belongs to one thread; `busy` turns a violation of that
 # into an exception instead of a crash.  Signal handlers run here (ST_EINTR), and here alone.
 
 @cython.final
-cdef class Wire:
+cdef class Wire(HeadWriter):
     """Buffers and protocol state of one connection."""
 
-    cdef Exchange x
     cdef Transport t
     cdef Limits bounds
     cdef uint32_t busy              # 1 while a thread is inside; see enter()
@@ -19,12 +18,9 @@ cdef class Wire:
     cdef uint32_t serial            # counts exchanges, so that an old reader reads nothing
     cdef Py_ssize_t unhooked        # attributes of its connection when the guard found no hook
     cdef uint8_t failed_in          # Phase in which the last exchange failed
-    cdef FieldBlock block           # fields that were sent before, and may be again
-    cdef uint32_t misses            # requests since then that had others
     cdef Window window              # for TLS; None before its first use
     cdef Py_buffer view             # the request body's memory, held while it is sent
     cdef bint has_view
-    cdef bytes user_agent
 
     def __cinit__(self, bytes user_agent not None, limits=None):
         limits_set(&self.bounds, limits)
@@ -115,6 +111,8 @@ cdef class Wire:
             traits = req_method(text_of(method))
             self.x.head_request = traits & METHOD_HEAD != 0
             self.x.connect_request = traits & METHOD_CONNECT != 0
+            if self.repeat_head(method, target, headers, host, length):
+                return self.tail.block.seen
             try:
                 seen = self.write_head(method, target, headers, host, length)
             except BaseException:
@@ -123,59 +121,6 @@ cdef class Wire:
             return seen
         finally:
             self.leave()
-
-    cdef int write_head(self, str method, Text target, object headers, bytes host,
-                        Py_ssize_t length) except -1:
-        # The caller's fields come last on the wire and decide what goes before them: they are
-        # written into the receive buffer, which is free until the request is out.
-        cdef Buffer *out = &self.x.out
-        cdef Buffer *scratch = &self.x.inp
-        cdef Text fields
-        cdef int status
-        cdef int seen
-        if self.block is not None and type(headers) is dict and self.block.is_of(headers):
-            self.misses = 0
-            seen = self.block.seen
-            fields = text_bytes(self.block.lines)
-        else:
-            seen = self.write_given(headers)
-            fields = text_literal(scratch.data, scratch.end)
-        if wants_chunks(seen, length):
-            seen |= SEEN_TRANSFER_ENCODING
-            seen |= SEEN_ADD_CODING
-        if seen & SEEN_TRANSFER_ENCODING and seen & SEEN_CONTENT_LENGTH:
-            req_drop_length(scratch)
-            fields.size = scratch.end
-            self.x.declared = -1
-        status = req_line(out, text_of(method), target)
-        if status != ST_OK:
-            buf_clear(scratch)
-            shown = PyUnicode_DecodeLatin1(target.data, target.size, NULL)
-            check(status, &self.x, method if status == ST_BAD_METHOD else shown)
-        status = write_defaults(out, seen, host, length, self.user_agent)
-        if status == ST_OK:
-            status = buf_put(out, fields.data, fields.size)
-        if status == ST_OK:
-            status = buf_put(out, b"\r\n", 2)
-        buf_clear(scratch)
-        if status != ST_OK:
-            check(status, &self.x, host)
-        if seen & SEEN_CLOSE:
-            self.x.close_after = 1
-        return seen
-
-    cdef int write_given(self, object headers) except -1:
-        """The caller's fields into the receive buffer, remembered if they may come again."""
-        cdef Buffer *scratch = &self.x.inp
-        cdef int seen
-        if buf_reserve(scratch, BUFFER_SIZE) != ST_OK:
-            raise MemoryError
-        seen = write_fields(&self.x, scratch, headers)
-        # Ever more rarely where each request has fields of its own.
-        if type(headers) is dict and self.misses & (self.misses + 1) == 0:
-            self.block = block_of(headers, scratch, seen)
-        self.misses += 1
-        return seen
 
     def defer_redirect_body(self):
         """Do not preload the body of a redirect unless it has arrived with the head."""
@@ -240,6 +185,7 @@ cdef class Wire:
         are seconds without progress, or None.  With `preload` the whole body is read.
         """
         cdef ResponseHead answer
+        cdef int64_t send_ns
         cdef int status
         self.enter()
         pin(sock)
@@ -247,9 +193,12 @@ cdef class Wire:
             if body is not None:
                 self.hold(body)
             xchg_check_length(&self.x)
+            if self.x.inp.data is NULL:
+                spare_take(&self.x.inp)
+            send_ns = nanoseconds(send_timeout)
             self.begin_io(
-                descriptor_of(sock) if direct else -1, direct,
-                nanoseconds(send_timeout), nanoseconds(read_timeout),
+                descriptor_of(sock) if direct else -1, direct, send_ns,
+                send_ns if read_timeout is send_timeout else nanoseconds(read_timeout),
             )
             status = self.drive(sock, preload)
             answer = self.answer(sock, status)
@@ -375,7 +324,7 @@ cdef class Wire:
         if buf_size(&self.x.inp) or has_pending(sock, &self.t):
             self.x.tainted = 1
         if self.x.head.status != 101 and self.channel is NULL:
-            buf_free(&self.x.inp)       # else a Mux takes it back: see mux_end()
+            spare_give(&self.x.inp)     # else a Mux takes it back: see mux_end()
         if self.x.out.cap > 4096:
             buf_free(&self.x.out)
         return 0

@@ -178,9 +178,12 @@ def send(
     method: str,
     url: str,
     headers: typing.Mapping[str, str] | None,
+    timeout: typing.Any,
     keywords: dict[str, typing.Any],
 ) -> BaseHTTPResponse:
-    """`owner.request(method, url, headers=..., **keywords)`, without fields."""
+    """`owner.request(method, url, headers=..., timeout=..., **keywords)`, without fields."""
+
+def bind_not_given(mark: object) -> None: ...
 
 def send_from_manager(
     manager: typing.Any, request: tuple[str, str, bool], keywords: dict[str, typing.Any]

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from ._base_connection import _TYPE_BODY
 from ._collections import HTTPHeaderDict
-from ._fastpool import bind_methods, send
+from ._fastpool import bind_methods, bind_not_given, send
 from .filepost import _TYPE_FIELDS, encode_multipart_formdata
 from .response import BaseHTTPResponse
 
@@ -16,6 +16,9 @@ __all__ = ["RequestMethods"]
 _TYPE_ENCODE_URL_FIELDS = (
     typing.Sequence[tuple[str, str | bytes]] | typing.Mapping[str, str | bytes]
 )
+
+# What somebody's urlopen() was not asked for, it is not given.
+_NOT_GIVEN = object()
 
 
 class RequestMethods:
@@ -49,12 +52,15 @@ class RequestMethods:
         fields: _TYPE_FIELDS | None = None,
         headers: typing.Mapping[str, str] | None = None,
         json: typing.Any | None = None,
+        *,
+        timeout: typing.Any = _NOT_GIVEN,
         **urlopen_kw: typing.Any,
     ) -> BaseHTTPResponse:
         """Send a request with one of ``body``, ``fields`` or ``json``.
 
         ``fields`` go into the URL for DELETE, GET, HEAD and OPTIONS, else into the body.
         Keywords are urlopen()'s. TypeError when more than one of the three is given.
+        ``timeout`` has a name here because CPython takes a microsecond to collect it.
         """
         if json is not None:
             if body is not None:
@@ -67,7 +73,9 @@ class RequestMethods:
         if body is not None:
             urlopen_kw["body"] = body
         if not fields:
-            return send(self, method, url, headers, urlopen_kw)
+            return send(self, method, url, headers, timeout, urlopen_kw)
+        if timeout is not _NOT_GIVEN:
+            urlopen_kw["timeout"] = timeout
         method = method.upper()
         if method in self._encode_url_methods:
             return self.request_encode_url(
@@ -142,6 +150,8 @@ def _dump_json(value: typing.Any) -> bytes:
 
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
 
+
+bind_not_given(_NOT_GIVEN)
 
 # Unless somebody replaced them there is nothing for them to do without fields.
 bind_methods(

@@ -47,6 +47,7 @@ DIFFERENCES: dict[str, str] = {
     "_collections.HTTPHeaderDict.__getitem__: signature": _IN_CORE,
     "response.HTTPResponse._error_catcher: signature": "typed as the context manager that it is",
     "poolmanager.PoolManager.__init__: signature": "new keyword-only option: limits",
+    "_request_methods.RequestMethods.request: signature": "timeout is named: faster",
     "http2.connection.RE_IS_LEGAL_HEADER_NAME: value": "`$` lets a trailing newline through",
     "http2.connection.RE_IS_ILLEGAL_HEADER_VALUE: value": "the same without repetitions",
     "connection._OBSOLETE_FOLD_RE: missing": "pattern of one private function",
