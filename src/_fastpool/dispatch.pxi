@@ -4,6 +4,7 @@
 
 
 cdef object NOT_GIVEN = None
+cdef str GET = "GET"                    # the same object in most programs
 
 
 def bind_not_given(mark):
@@ -21,7 +22,7 @@ def send(owner, method, url, headers, timeout, dict keywords not None):
     if type(method) is not str or not is_upper(method):
         method = method.upper()
     if bits & OUR_ENCODING and len(url_methods) == len(usual_url_methods):
-        in_body = method not in usual_url_methods
+        in_body = method is not GET and method not in usual_url_methods
     else:
         in_body = method not in owner._encode_url_methods
     if not bits & OUR_ENCODING:

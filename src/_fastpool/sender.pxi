@@ -2,9 +2,6 @@
 # common, so that it is serialised once, and the limits of their exchanges.  Calls schedule, wire
 # and the multiplexer; enters the policy (pool._bulk) for what is not plain.
 
-cdef object NO_BODY = frozenset({"GET", "HEAD", "DELETE", "TRACE", "OPTIONS", "CONNECT"})
-
-
 cdef class Sender(Schedule):
     """Base of Run: from a request and a lane to an exchange."""
 
@@ -24,7 +21,6 @@ cdef class Sender(Schedule):
 
     cdef int send(self, Result r, Lane lane) except -1:
         cdef Origin origin = r._origin
-        cdef Py_ssize_t length = FRAME_BY_CALLER
         if r._trip is not None or lane.unverified:
             self.engine.send(r, lane)
             return 0
@@ -34,12 +30,10 @@ cdef class Sender(Schedule):
         if type(item) is not str:
             method = (<RequestFields> item).method
             headers = (<RequestFields> item).headers
-            if method not in NO_BODY:
-                length = 0
         if headers is None:
             headers = self.manager.headers if self.given_headers is None else self.given_headers
         try:
-            self.serialise(lane, method, r.target_text(), headers, length)
+            self.serialise(lane, method, r.target_text(), headers)
         except Exception as e:
             self.engine.failed(r, e, lane)
             return 0
@@ -47,12 +41,14 @@ cdef class Sender(Schedule):
         self.fly(r, lane, origin.send_ns, origin.read_ns, None)
         return 0
 
-    cdef int serialise(self, Lane lane, object method, Text target, object headers,
-                       Py_ssize_t length) except -1:
-        """The request's head into the lane's buffer."""
+    cdef int serialise(self, Lane lane, object method, Text target, object headers) except -1:
+        """The head of a request without a body into the lane's buffer."""
         cdef Wire wire = lane.wire
+        cdef Py_ssize_t length = FRAME_BY_CALLER
         if type(method) is not str:
             raise TypeError(f"a request's method must be a str, not {method!r}")
+        if not req_method(text_of(method)) & METHOD_BODILESS:
+            length = 0
         wire.block = self.block             # one for all lanes
         wire.tail = lane.shelf.tail         # one for all to the same host
         wire.serialise(method, target, headers, lane.host, length)

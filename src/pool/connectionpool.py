@@ -652,9 +652,6 @@ def _request_target(url: str) -> tuple[str, str | None]:
     return to_str(parsed._replace(fragment=None).url), parsed.scheme
 
 
-_STOCK_IS_DROPPED = is_connection_dropped
-
-
 def _is_foreign(conn: typing.Any) -> bool:
     """Whether a connection is another process's, or its last response was not read."""
     if isinstance(conn, ConnectionMembers) and conn._wire is not None:
