@@ -65,17 +65,17 @@ cdef int xchg_fail(Exchange *x, int status, const char *rule, size_t offset) noe
 cdef int head_parse_strict(Exchange *x, const char *data, size_t size) noexcept nogil:
     """Parse on from head.pos; an error status with no rule noted means: not strict."""
     cdef Head *h = &x.head
-    cdef int status
-    while True:
-        if h.lines == 0:
-            status = head_status_line(x, data, size)
-        else:
+    cdef int status = ST_OK
+    if h.lines == 0:
+        status = head_status_line(x, data, size)
+        if status == ST_OK:
+            h.lines = 1
+    while status == ST_OK:
+        status = head_usual_lines(x, data, size)
+        if status == ST_OK:
             status = head_field_line(x, data, size)
-        if status == ST_DONE:
-            return head_check_section(x, h.size)
-        if status != ST_OK:
-            break
-        h.lines = 1
+    if status == ST_DONE:
+        return head_check_section(x, h.size)
     return head_check_open(x, data, size) if status == ST_NEED_MORE else status
 
 
@@ -117,6 +117,13 @@ cdef int head_status_line(Exchange *x, const char *data, size_t size) noexcept n
     cdef uint32_t next
     cdef int eol
     cdef int status
+    if size >= 17 and head_is_ok(data) and x.limits.line >= 17:
+        h.version = 11
+        h.status = 200
+        h.reason = 13
+        h.reason_size = 2
+        h.pos = 17
+        return ST_OK
     if size < 12:
         return ST_NEED_MORE if size == 0 or head_is_prefix(data, size) else ST_BAD_STATUS_LINE
     if not head_is_prefix(data, 12):
@@ -142,6 +149,11 @@ cdef int head_status_line(Exchange *x, const char *data, size_t size) noexcept n
     return status
 
 
+cdef inline bint head_is_ok(const char *p) noexcept nogil:
+    """True when p[0:17] is the status line of nearly all responses."""
+    return memcmp(p, b"HTTP/1.1", 8) == 0 and memcmp(p + 8, b" 200 OK\r", 8) == 0 and p[16] == 10
+
+
 cdef bint head_is_prefix(const char *p, size_t size) noexcept nogil:
     """True when p[0:size], size <= 12, can begin `HTTP/1.d ddd`."""
     cdef const char *pattern = b"HTTP/1.9 999"
@@ -161,15 +173,50 @@ cdef inline int head_check_line(Exchange *x, uint32_t line_size) noexcept nogil:
     return ST_OK
 
 
+cdef inline int head_usual_lines(Exchange *x, const char *data, size_t size) noexcept nogil:
+    """Take field lines as long as head_field_line() would find nothing to think about.
+
+    Where it stops, and why, is left to that: at the blank line, at the first line that is odd,
+    too long, one too many or not complete, and where the field array must grow.
+    """
+    cdef Head *h = &x.head
+    cdef const char *begin = data + h.pos
+    cdef uint32_t most = min(h.cap, x.limits.header_lines)
+    cdef Field *f
+    cdef Field *stop
+    cdef int status
+    size = min(size - h.pos, <size_t> x.limits.line)    # no line is longer than what is looked at
+    if size < <size_t> FP_USUAL_ROOM or h.count >= most:
+        return ST_OK
+    f = h.fields + h.count
+    stop = <Field *> fp_usual_lines(data, begin, begin + size - FP_USUAL_ROOM, <uint32_t *> f,
+                                    <uint32_t *> (h.fields + most))
+    if f == stop:
+        return ST_OK
+    h.count = <uint32_t> (stop - h.fields)
+    h.pos = (stop - 1).value + (stop - 1).value_size + 2
+    while f < stop:
+        if head_is_noted(f.name_size):
+            status = head_note(x, data, f)
+            if status != ST_OK:
+                return status
+        f += 1
+    return ST_OK
+
+
 cdef int head_field_line(Exchange *x, const char *data, size_t size) noexcept nogil:
     """One `name: value` line, or the blank line that ends the head (ST_DONE)."""
     cdef Head *h = &x.head
     cdef const char *begin = data + h.pos
     cdef const char *end = data + size
-    cdef const char *colon = fp_scan_token(begin, end)
+    cdef const char *colon
     cdef const char *p
     cdef const char *stop
     cdef int eol
+    if size - h.pos >= 2 and fp_is_pair(begin, b"\r\n"):
+        h.size = h.pos + 2
+        return ST_DONE
+    colon = fp_scan_token(begin, end)
     if colon == end:
         return ST_NEED_MORE
     if colon == begin:
@@ -212,30 +259,36 @@ cdef int head_add(Exchange *x, const char *data, const char *begin, const char *
     return head_note(x, data, f)
 
 
+cdef inline bint head_is_noted(uint32_t size) noexcept nogil:
+    """Whether head_note() looks for names of that size."""
+    return size == 10 or size == 14 or size == 16 or size == 17
+
+
 cdef int head_note(Exchange *x, const char *data, const Field *f) noexcept nogil:
     """Take from a field what framing and reuse depend on."""
     cdef const char *name = data + f.name
     cdef Text value
-    if f.name_size == 10 or f.name_size == 14 or f.name_size == 16 or f.name_size == 17:
-        value = head_trim(data + f.value, f.value_size)
-        if f.name_size == 10:
-            if fp_equals_lower(name, b"connection", 10):
-                head_note_connection(&x.head, value)
-            elif fp_equals_lower(name, b"keep-alive", 10):
-                x.head.keep_alive = 1
-        elif f.name_size == 14 and fp_equals_lower(name, b"content-length", 14):
+    value.data = data + f.value
+    value.size = f.value_size
+    if f.name_size == 14:
+        if fp_equals_lower(name, b"content-length", 14):
             return head_note_length(x, f, value)
-        elif f.name_size == 16:
-            if fp_equals_lower(name, b"content-encoding", 16):
-                x.head.encoded = 1
-            elif fp_equals_lower(name, b"proxy-connection", 16):
-                head_note_connection(&x.head, value)
-        elif f.name_size == 17 and fp_equals_lower(name, b"transfer-encoding", 17):
-            head_note_coding(&x.head, value)
+    elif f.name_size == 10:
+        if fp_equals_lower(name, b"connection", 10):
+            head_note_connection(&x.head, value)
+        elif fp_equals_lower(name, b"keep-alive", 10):
+            x.head.keep_alive = 1
+    elif f.name_size == 16:
+        if fp_equals_lower(name, b"content-encoding", 16):
+            x.head.encoded = 1
+        elif fp_equals_lower(name, b"proxy-connection", 16):
+            head_note_connection(&x.head, value)
+    elif f.name_size == 17 and fp_equals_lower(name, b"transfer-encoding", 17):
+        head_note_coding(&x.head, value)
     return ST_OK
 
 
-cdef Text head_trim(const char *p, size_t size) noexcept nogil:
+cdef inline Text head_trim(const char *p, size_t size) noexcept nogil:
     """Without the optional white space around it (RFC 9110 5.6.3)."""
     cdef Text t
     while size and (p[0] == 32 or p[0] == 9):
@@ -248,7 +301,7 @@ cdef Text head_trim(const char *p, size_t size) noexcept nogil:
     return t
 
 
-cdef bint head_next_item(Text *rest, Text *item) noexcept nogil:
+cdef inline bint head_next_item(Text *rest, Text *item) noexcept nogil:
     """Split the next element off a comma-separated list (RFC 9110 5.6.1); False at its end."""
     cdef size_t i = 0
     if rest.data is NULL:
@@ -267,6 +320,9 @@ cdef bint head_next_item(Text *rest, Text *item) noexcept nogil:
 cdef void head_note_connection(Head *h, Text value) noexcept nogil:
     """All Connection lines are one list (RFC 9110 7.6.1)."""
     cdef Text item
+    if value.size == 10 and fp_equals_lower(value.data, b"keep-alive", 10):
+        h.keep_alive = 1
+        return
     while head_next_item(&value, &item):
         if item.size == 5 and fp_equals_lower(item.data, b"close", 5):
             h.close = 1
@@ -277,7 +333,10 @@ cdef void head_note_connection(Head *h, Text value) noexcept nogil:
 cdef int head_note_length(Exchange *x, const Field *f, Text value) noexcept nogil:
     """1*DIGIT, or a list of equal ones (RFC 9112 6.3 rule 5); anything else must close."""
     cdef Text item
-    cdef int64_t number
+    cdef int64_t number = head_number(value)
+    if number >= 0 and x.head.content_length < 0:
+        x.head.content_length = number
+        return ST_OK
     while head_next_item(&value, &item):
         number = head_number(item)
         if number < 0:
@@ -288,16 +347,20 @@ cdef int head_note_length(Exchange *x, const Field *f, Text value) noexcept nogi
     return ST_OK
 
 
-cdef int64_t head_number(Text t) noexcept nogil:
+cdef inline int64_t head_number(Text t) noexcept nogil:
     """A decimal number below 2**62, or -1."""
+    cdef const char *p = t.data
+    cdef const char *end = p + t.size
+    cdef unsigned int digit
     cdef int64_t number = 0
-    cdef size_t i
-    if t.size == 0:
+    if p == end:
         return -1
-    for i in range(t.size):
-        if t.data[i] < 48 or t.data[i] > 57 or number > (<int64_t> 1 << 58):
+    while p < end:
+        digit = <unsigned int> (p[0] - 48)
+        if digit > 9 or number > (<int64_t> 1 << 58):
             return -1
-        number = number * 10 + (t.data[i] - 48)
+        number = number * 10 + digit
+        p += 1
     return number
 
 

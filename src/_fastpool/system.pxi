@@ -4,6 +4,10 @@ cdef extern from "scan.h" nogil:
     bint fp_is_token(unsigned char c)
     const char *fp_scan_token(const char *p, const char *end)
     const char *fp_scan_text(const char *p, const char *end)
+    bint fp_is_pair(const char *p, const char *pair)
+    int FP_USUAL_ROOM
+    uint32_t *fp_usual_lines(const char *data, const char *p, const char *last,
+                             uint32_t *field, const uint32_t *full)
     const char *fp_scan_line_breaker(const char *p, const char *end)
     bint fp_is_target(unsigned char c)
     const char *fp_scan_target(const char *p, const char *end)

@@ -7,6 +7,9 @@ FAULTS = (
         "    if p + 1 == end:\n        return 0\n    return 2 if",
         "    return 2 if",
     ),
+    ("head", "scan.h", "#define FP_USUAL_ROOM 18", "#define FP_USUAL_ROOM 16"),
+    ("head", "scan.h", " || p == begin || p[2] == ' ')", " || p[2] == ' ')"),
+    ("head", "head.pxi", "min(h.cap, x.limits.header_lines)", "h.cap"),
     (
         "head",
         "lenient.pxi",

@@ -110,6 +110,31 @@ def test_byte_by_byte(case):
     assert count == len(_fastpool.parse_head(head).items())
 
 
+@pytest.mark.parametrize("trailing", [b"", b"0123456789 body behind it"])
+def test_lines_of_every_length(trailing):
+    """The parser looks at sixteen bytes at a time: names and values end anywhere in them."""
+    for name in range(1, 36):
+        for value in range(36):
+            fields = [("n" * name, "v" * value), ("Content-Length", "7")]
+            lines = "".join(f"{key}: {text}\r\n" for key, text in fields)
+            parsed = _fastpool.parse_head(f"HTTP/1.1 200 OK\r\n{lines}\r\n".encode() + trailing)
+            assert parsed.items() == fields
+            assert parsed.length == 7
+
+
+@pytest.mark.parametrize(
+    "odd", [b"\t", b" ", b":", b"\x01", b"\x7f", b"\r", b"\n", b"5", b"/", b"["]
+)
+def test_odd_byte_anywhere_means_the_same_whole_and_byte_by_byte(odd):
+    head = b"HTTP/1.1 200 OK\r\nAccept-Encoding-Of-Mine: gzip, deflate\r\nAge: 1\r\n\r\n"
+    for place in range(len(head)):
+        spoiled = head[:place] + odd + head[place:]
+        whole, *found = _fastpool._parse_head_prefix(spoiled, [len(spoiled)])
+        pieces, *others = _fastpool._parse_head_prefix(spoiled, range(1, len(spoiled) + 1))
+        assert whole[-1] == pieces[-1]
+        assert found == others or whole[-1] != OK
+
+
 @pytest.mark.parametrize("case", GOOD + [odd[:2] for odd in ODD], ids=names)
 def test_incomplete_head_is_no_head(case):
     head = case[1]
