@@ -8,8 +8,8 @@ A part calls only parts of a lower layer, and earlier parts of its own:
 ====  ==================================================================================
  0    types, atomics, system: declarations and leaf helpers
  1    fork, pyobjects, errors: Python objects bound once; a status becomes an exception
- 2    buffer, spare, head, lenient, body, request, url, exchange, timers: sans-IO; spans and
-      statuses out
+ 2    buffer, head, lenient, body, request, url, exchange, timers: sans-IO; spans and statuses
+      out
  3    slots; tcp, event: slots know no HTTP, tcp knows no HTTP; the only syscalls
  4    roundtrip: one blocking exchange; mux: many; without the GIL from end to end
  5    pool, verdicts, flatten, names, fields, member, lazy, answer, places, borrow, rest,
@@ -30,7 +30,6 @@ include "_fastpool/fork.pxi"          # 1  how many forks ago this process began
 include "_fastpool/pyobjects.pxi"     # 1  the only Python imports
 include "_fastpool/errors.pxi"        # 1  check(): a status becomes an exception, here only
 include "_fastpool/buffer.pxi"        # 2  growable bytes
-include "_fastpool/spare.pxi"         # 2  receive buffers that nobody uses
 include "_fastpool/head.pxi"          # 2  response head, strict tier
 include "_fastpool/lenient.pxi"       # 2  response head, second tier
 include "_fastpool/body.pxi"          # 2  message framing, chunked reader

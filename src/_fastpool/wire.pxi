@@ -193,8 +193,6 @@ cdef class Wire(HeadWriter):
             if body is not None:
                 self.hold(body)
             xchg_check_length(&self.x)
-            if self.x.inp.data is NULL:
-                spare_take(&self.x.inp)
             send_ns = nanoseconds(send_timeout)
             self.begin_io(
                 descriptor_of(sock) if direct else -1, direct, send_ns,
@@ -324,7 +322,7 @@ cdef class Wire(HeadWriter):
         if buf_size(&self.x.inp) or has_pending(sock, &self.t):
             self.x.tainted = 1
         if self.x.head.status != 101 and self.channel is NULL:
-            spare_give(&self.x.inp)     # else a Mux takes it back: see mux_end()
+            buf_free(&self.x.inp)       # else a Mux takes it back: see mux_end()
         if self.x.out.cap > 4096:
             buf_free(&self.x.out)
         return 0
