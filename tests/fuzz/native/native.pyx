@@ -8,6 +8,7 @@ FASTPOOL_FUZZ_TARGET names the target.
 """
 
 include "_fastpool/types.pxi"
+include "_fastpool/atomics.pxi"
 include "_fastpool/system.pxi"
 include "_fastpool/buffer.pxi"
 include "_fastpool/head.pxi"
