@@ -12,8 +12,8 @@ A part calls only parts of a lower layer, and earlier parts of its own:
       out
  3    slots; tcp, event: slots know no HTTP, tcp knows no HTTP; the only syscalls
  4    roundtrip: one blocking exchange; mux: many; without the GIL from end to end
- 5    pool, flatten, names, fields, member, lazy, answer, verdicts, places, borrow, rest,
-      wire, repeat, reader, channel, loop, multiplexer, guard, hooks, call, transact,
+ 5    pool, flatten, names, fields, member, lazy, gzip, answer, verdicts, places, borrow,
+      rest, wire, repeat, reader, channel, loop, multiplexer, guard, hooks, call, transact,
       checkout, attempt, origins, dispatch, bulk, schedule, sender, run, results, testing:
       the Python face
 ====  ==================================================================================
@@ -48,6 +48,7 @@ include "_fastpool/names.pxi"         # 5  field names of most responses, made o
 include "_fastpool/fields.pxi"        # 5  HeaderStore: fields as bytes until they are wanted
 include "_fastpool/member.pxi"        # 5  attributes that are fields of C
 include "_fastpool/lazy.pxi"          # 5  attributes made at their first look
+include "_fastpool/gzip.pxi"          # 5  may a gzip body be decoded in one call?
 include "_fastpool/answer.pxi"        # 5  ResponseHead, parse_head()
 include "_fastpool/verdicts.pxi"      # 5  what was found out about a class
 include "_fastpool/places.pxi"        # 5  attributes read by their place
