@@ -20,7 +20,7 @@ def decode_body(response: HTTPResponse, most: int | None) -> Exception | None:
     raw: bytes = head.body
     try:
         if most is None:
-            if not gunzip_body(response):
+            if not response.decode_content or not gunzip_body(response):
                 response._set_body(raw)
             return None
         response._init_decoder()
