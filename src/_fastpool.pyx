@@ -12,10 +12,10 @@ A part calls only parts of a lower layer, and earlier parts of its own:
       out
  3    slots; tcp, event: slots know no HTTP, tcp knows no HTTP; the only syscalls
  4    roundtrip: one blocking exchange; mux: many; without the GIL from end to end
- 5    pool, verdicts, flatten, names, fields, member, lazy, answer, places, borrow, rest,
-      repeat, writer, wire, reader, channel, loop, multiplexer, guard, hooks, policy, call,
-      transact, checkout, attempt, origins, dispatch, bulk, schedule, sender, run, results,
-      testing: the Python face
+ 5    pool, verdicts, flatten, names, fields, member, lazy, gzip, answer, places, borrow,
+      rest, repeat, writer, wire, reader, channel, loop, multiplexer, guard, hooks, policy,
+      call, transact, checkout, attempt, origins, dispatch, bulk, schedule, sender, run,
+      results, testing: the Python face
 ====  ==================================================================================
 
 Layers 0 and 2-4 are ``noexcept nogil`` and return a status.  ``src/pool`` above holds policy.
@@ -49,6 +49,7 @@ include "_fastpool/names.pxi"         # 5  field names of most responses, made o
 include "_fastpool/fields.pxi"        # 5  HeaderStore: fields as bytes until they are wanted
 include "_fastpool/member.pxi"        # 5  attributes that are fields of C
 include "_fastpool/lazy.pxi"          # 5  attributes made at their first look
+include "_fastpool/gzip.pxi"          # 5  may a gzip body be decoded in one call?
 include "_fastpool/answer.pxi"        # 5  ResponseHead, parse_head()
 include "_fastpool/places.pxi"        # 5  attributes read by their place
 include "_fastpool/borrow.pxi"        # 5  the socket, its limits and its faults as Python has them

@@ -1,6 +1,7 @@
 # Layer 5: cdef class ResponseState, what every response from the wire has set, and the way from
 # a finished exchange to it.  Owns those attributes, which are C fields because each request sets
-# them; the rest of a response, and all that is lazy, is pool.response's.  Calls answer.
+# them; the rest of a response, and all that is lazy, is pool.response's.  A gzip body that came
+# with the head is decoded from here, if nobody has hooked how.  Calls answer and verdicts.
 
 cdef extern from *:
     """
@@ -95,6 +96,59 @@ cdef ResponseState response_new(ResponseHead head, object body):
     response.code = head.status
     response.body = body
     return response
+
+
+cdef dict response_names = None         # globals of pool.response, which others may replace
+cdef object find_gunzip = None
+
+
+def bind_gunzip(dict names not None, find not None):
+    """Tell the core the globals of pool.response, and who knows what decodes a gzip body.
+
+    `find(cls)` returns a TypeSnapshot.  Its verdict is None when somebody has hooked the methods
+    that would decode it step by step, else (_get_decoder, GzipDecoder, gunzip): the globals as
+    they ought to be, and a function that takes it in one call or returns None.
+    """
+    global response_names, find_gunzip
+    response_names = names
+    find_gunzip = find
+
+
+def examine_gunzip(cls):
+    """What decodes gzip for a class of responses, as a TypeSnapshot."""
+    return find_gunzip(cls)
+
+
+cdef Verdicts gunzips = Verdicts(examine_gunzip)
+
+
+cpdef bint gunzip_body(ResponseState response) except -1:
+    """Set the body of a new response from its head, if it is gzip that one call can decode.
+
+    False leaves all to `_set_body()`.  No decoder is made, and the rest is as it leaves it.
+    """
+    cdef ResponseHead head = response.head
+    cdef tuple found
+    if head is None or head.body is None:
+        return False
+    coding = block_joined(head.block, "content-encoding")
+    if coding != "gzip" and coding != "x-gzip":
+        return False
+    if coding not in Response.CONTENT_DECODERS:
+        return False
+    found = gunzips.of(Response)
+    if (
+        found is None
+        or fp_dict_get(response_names, "_get_decoder") is not found[0]
+        or fp_dict_get(response_names, "GzipDecoder") is not found[1]
+    ):
+        return False
+    body = found[2](head.body)
+    if body is None:
+        return False
+    response.body = body
+    response._has_decoded_content = True
+    return True
 
 
 cdef inline object status_of(object response):

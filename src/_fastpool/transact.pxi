@@ -117,7 +117,7 @@ cdef object respond(object conn, ResponseHead head, Call call):
     elif head.encoded:
         if is_followed(head, response, call):
             response._redirect_deferred = True      # never decoded, if it is followed
-        else:
+        elif not call.decode_content or not gunzip_body(response):
             response._set_body(head.body)
     if head.retries is not None and not is_simple(head.retries) and head.retries.history:
         response.retries = head.retries     # the last redirect says where it came from

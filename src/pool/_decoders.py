@@ -15,6 +15,7 @@ import typing
 import warnings
 import zlib
 
+from ._fastpool import gunzip_size
 from .exceptions import DecodeError, DependencyWarning
 
 # Bytes offered to a decompressor in one bounded step. What it leaves over is copied by the
@@ -25,11 +26,8 @@ _WINDOW = 2**14
 _PROBE_LIMIT = 2**16
 
 _GZIP_MAGIC = b"\x1f\x8b\x08"
+_GZIP_RESERVED = 0xE0
 _GZIP_WBITS = 16 + zlib.MAX_WBITS
-
-# A gzip member ends with its size, which its sender may have made up: memory is reserved for
-# as much as this many times what has arrived. Pages reach 10.
-_TRUSTED_RATIO = 64
 
 
 def _response() -> typing.Any:
@@ -213,9 +211,8 @@ class GzipDecoder(_Inflater):
         if max_length == 0:
             return b""
         if max_length < 0 and self._obj is None:
-            whole = _gunzip_whole(self._input)
+            whole = self._take_whole()
             if whole is not None:
-                self._obj = _Finished
                 return whole
         parts: list[bytes] = []
         limit = max_length
@@ -232,6 +229,14 @@ class GzipDecoder(_Inflater):
                 if not limit:
                     break
         return _join(parts)
+
+    def _take_whole(self) -> bytes | None:
+        data = self._input.window(-1)
+        whole = gunzip_whole(data) if type(data) is bytes else None
+        if whole is not None:
+            self._obj = _Finished
+            self._input.clear()
+        return whole
 
     def _window(self, limit: int) -> int:
         # A whole body goes in at once. After its first member steps are small again: a member
@@ -259,6 +264,10 @@ class GzipDecoder(_Inflater):
         return fatal
 
 
+# See pool.response._find_gunzip: done without where nobody has hooked one.
+GZIP_STEPS: list[typing.Any] = [GzipDecoder.__init__, GzipDecoder.decompress, GzipDecoder.flush]
+GZIP_CODES = [step.__code__ for step in GZIP_STEPS]
+
 # isal's zlib module, None when it is not to be used; unset until the first gzip body.
 _fast_zlib: typing.Any = ...
 
@@ -269,40 +278,34 @@ class _Finished:
     eof = True
 
 
-def _gunzip_whole(source: _Input) -> bytes | None:
-    """The content of an input that is one member, taken in one call; else None.
+def gunzip_whole(data: bytes) -> bytes | None:
+    """The content of a body that is one gzip member, taken in one call; else None.
 
-    Whatever is not obviously that stays where it is, for the steps.
+    Then the steps of a GzipDecoder judge it from its start, and say what is wrong with it.
     """
-    data = source.window(-1)
-    size = int.from_bytes(data[-4:], "little")
-    if not len(data) < 2 * size <= 2 * _TRUSTED_RATIO * len(data) or type(data) is not bytes:
+    size = gunzip_size(data)
+    if not size:
         return None
     fast = _fast_zlib if _fast_zlib is not ... else _load_fast_zlib()
     try:
-        if fast is not None and data.startswith(_GZIP_MAGIC):
-            member = fast.decompressobj(_GZIP_WBITS)
-            out: bytes = member.decompress(data)
-            if not member.eof or member.unused_data:
-                return None
-        elif data.rfind(_GZIP_MAGIC) > 0 or data.endswith((b"\x1f", b"\x1f\x8b")):
-            # Another member may follow, and zlib.decompress() would not tell.
-            return None
-        else:
-            out = zlib.decompress(data, _GZIP_WBITS, size)
+        out: bytes = (fast or zlib).decompress(data, _GZIP_WBITS, size)
     except _gunzip_errors():
         return None
-    source.clear()
-    return out
+    except MemoryError:
+        return None
+    # Fewer: there are other bytes behind the member.
+    return out if len(out) == size else None
 
 
 def _gunzip(source: _Input) -> typing.Any:
     """A decompressor for the gzip member at the cursor."""
     fast = _fast_zlib if _fast_zlib is not ... else _load_fast_zlib()
-    # isal looks at a header only when ten bytes are there; what is no gzip, or comes in crumbs,
-    # is zlib's to judge.
-    if fast is not None and len(source) >= 10 and source.window(3) == _GZIP_MAGIC:
-        return fast.decompressobj(_GZIP_WBITS)
+    # isal looks at a header only when ten bytes are there, and not at its reserved flags; what is
+    # no gzip, or comes in crumbs, is zlib's to judge.
+    if fast is not None and len(source) >= 10:
+        head = bytes(source.window(4))
+        if head[:3] == _GZIP_MAGIC and not head[3] & _GZIP_RESERVED:
+            return fast.decompressobj(_GZIP_WBITS)
     return zlib.decompressobj(_GZIP_WBITS)
 
 

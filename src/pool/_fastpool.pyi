@@ -73,6 +73,9 @@ def from_head(default: typing.Any, source: str) -> typing.Any:
     Looked up once; then it is the instance's own.
     """
 
+def gunzip_size(data: bytes) -> int:
+    """Bytes to make room for when `data` is one gzip member, 0 when it may be something else."""
+
 def parse_head(data: _Buffer, *, method: str = "GET", limits: Limits | None = None) -> ResponseHead:
     """Parse one response head by the rules of the wire.
 
@@ -116,6 +119,14 @@ def bind_client(which: Guard, functions: dict[str, Callable[..., typing.Any]]) -
 
 def bind_response(response: type[ResponseState]) -> None:
     """Tell the core the class of the responses that it makes."""
+
+def bind_gunzip(
+    names: dict[str, typing.Any], find: Callable[[type], TypeSnapshot]
+) -> None:
+    """Tell the core the globals of pool.response, and who knows what decodes a gzip body."""
+
+def gunzip_body(response: ResponseState) -> bool:
+    """Set the body of a new response from its head, if it is gzip that one call can decode."""
 
 def bind_methods(bit: str, *functions: Callable[..., typing.Any], **others: object) -> None:
     """Tell the core the methods, and other attributes, of pools or managers that together make

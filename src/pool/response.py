@@ -20,7 +20,15 @@ from socket import timeout as SocketTimeout
 from . import util
 from ._base_connection import _TYPE_BODY
 from ._collections import HTTPHeaderDict as HTTPHeaderDict
-from ._fastpool import ResponseState, SlotPool, from_head, headers_of, lazy
+from ._fastpool import (
+    ResponseState,
+    SlotPool,
+    TypeSnapshot,
+    bind_gunzip,
+    from_head,
+    headers_of,
+    lazy,
+)
 from ._io import BytesQueueBuffer as BytesQueueBuffer
 from ._io import IOMethods
 from ._log import logging
@@ -1198,6 +1206,33 @@ class HTTPResponse(ResponseState, BaseHTTPResponse):
                 pending.append(rest)
         if pending:
             yield b"".join(pending)
+
+
+_get_our_decoder = _get_decoder
+
+# What a gzip body passes on its way through the steps, as made here, before any hook; with the
+# code of each, which some agents replace.
+_GZIP_STEPS: list[typing.Any] = [
+    HTTPResponse._set_body, HTTPResponse._init_decoder, HTTPResponse._decode,
+    HTTPResponse._flush_decoder, HTTPResponse._check_end,
+]  # fmt: skip
+_GZIP_CODES = [step.__code__ for step in (*_GZIP_STEPS, _get_decoder)]
+
+
+def _find_gunzip(cls: type) -> TypeSnapshot:
+    """See `bind_gunzip()`."""
+    from ._decoders import GZIP_CODES, GZIP_STEPS, GzipDecoder, gunzip_whole
+
+    _resolve("GzipDecoder")  # so that it is a global, which the core looks at
+    steps = [(cls, step) for step in _GZIP_STEPS] + [(GzipDecoder, step) for step in GZIP_STEPS]
+    functions = (*_GZIP_STEPS, _get_our_decoder, *GZIP_STEPS)
+    ours = all(getattr(owner, step.__name__) is step for owner, step in steps)
+    intact = [step.__code__ for step in functions] == _GZIP_CODES + GZIP_CODES
+    verdict = (_get_our_decoder, GzipDecoder, gunzip_whole) if ours and intact else None
+    return TypeSnapshot((cls, GzipDecoder), verdict, functions)
+
+
+bind_gunzip(globals(), _find_gunzip)
 
 
 class _Ended:

@@ -12,11 +12,13 @@ import tracemalloc
 import types
 import typing
 import zlib
+from unittest import mock
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pool._fastpool import gunzip_size
 from tests.support import programs
 
 brotli = programs.optional_module("brotli")
@@ -438,6 +440,55 @@ class TestFastGunzip:
             assert type(decoder._obj) is type(isal_zlib.decompressobj())
 
 
+def member(body: bytes, flags: int = 0, *, checksum_fits: bool = True) -> bytes:
+    """A gzip member whose header has the fields that the `flags` of RFC 1952, 2.3.1 announce."""
+    head = b"\x1f\x8b\x08" + bytes([flags]) + b"\0\0\0\0\0\x03"
+    head += b"\x05\0extra" * bool(flags & 4)
+    head += b"name\0" * bool(flags & 8) + b"comment\0" * bool(flags & 16)
+    if flags & 2:
+        checksum = zlib.crc32(head) & 0xFFFF ^ (not checksum_fits)
+        head += checksum.to_bytes(2, "little")
+    trailer = zlib.crc32(body).to_bytes(4, "little") + len(body).to_bytes(4, "little")
+    return head + raw_deflate(body) + trailer
+
+
+texts = st.sampled_from([b"", b"x", b"abc" * 7, b"foo bar " * 90, random.Random(3).randbytes(300)])
+members = st.builds(
+    member, texts, st.sampled_from([0, 0, 0, 1, 2, 8, 30, 32]), checksum_fits=st.booleans()
+)
+tails = st.one_of(
+    st.just(b""),
+    st.sampled_from([b"\x1f", b"\x1f\x8b", b"\x1f\x8b\x08", b"\x1f\x8b\x09", b"\0" * 9]),
+    st.binary(max_size=30),
+    members.map(lambda packed: packed[-8:]),
+)
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> bytes:
+    """Members and what may follow them, cut or with some bytes replaced."""
+    packed = bytearray(b"".join(draw(st.lists(members, max_size=3))) + draw(tails))
+    for place in draw(st.lists(st.integers(0, max(len(packed) - 1, 0)), max_size=2)):
+        packed[place : place + 1] = draw(st.binary(max_size=2))
+    return bytes(packed[: draw(st.integers(0, len(packed)))] if draw(st.booleans()) else packed)
+
+
+bodies = st.one_of(damaged(), st.builds(bytes.__add__, members, tails))
+
+
+def test_room_is_made_for_what_is_obviously_one_member() -> None:
+    text = b"a page of some length, with some repetition in it. " * 40
+    packed = gzip.compress(text)
+    assert gunzip_size(packed) == len(text)
+    assert gunzip_size(b"") == gunzip_size(packed[:17]) == gunzip_size(packed[1:]) == 0
+    for tail in (b"\x1f", b"\x1f\x8b", b"\x1f\x8b\x08" + b"\0" * 8, packed):
+        assert gunzip_size(packed + tail) == 0
+    assert gunzip_size(packed + b"\x1f\x8c" + packed[-8:]) == len(text)
+    most = len(packed) * 64
+    for claim, room in ((len(packed) // 2, 0), (most + 1, 0), (2**32 - 1, 0), (most, most)):
+        assert gunzip_size(packed[:-4] + claim.to_bytes(4, "little")) == room
+
+
 @pytest.mark.parametrize("engine", ["zlib", "isal.isal_zlib"])
 class TestGunzipInOneCall:
     """A body that is one member is decoded in one call: the bounded steps are the reference."""
@@ -452,6 +503,16 @@ class TestGunzipInOneCall:
         module = self.module(engine)
         whole = self.outcome(module, packed, -1)
         assert whole == self.outcome(module, packed, 100), packed
+        return whole
+
+    def assert_not_otherwise(self, engine: str, packed: bytes) -> tuple[bytes | str, bool]:
+        """The same with and without the one call, nothing else being changed."""
+        module = self.module(engine)
+        whole = self.outcome(module, packed, -1)
+        with pytest.MonkeyPatch.context() as patch:
+            decoders = importlib.import_module("pool._decoders")
+            patch.setattr(decoders, "gunzip_size", lambda data: 0)
+            assert whole == self.outcome(module, packed, -1), packed
         return whole
 
     TEXT = b"a page of some length, with some repetition in it. " * 40
@@ -499,6 +560,57 @@ class TestGunzipInOneCall:
         fields = b"\x05\0extra" + b"name\0" + b"comment\0"
         packed = plain[:3] + b"\x1c" + plain[4:10] + fields + plain[10:]
         assert self.assert_same_as_in_steps(engine, packed) == (self.TEXT, True)
+
+    @pytest.mark.parametrize("flags", range(256))
+    def test_header_with_any_flags(self, engine: str, flags: int) -> None:
+        for fits in (True, False):
+            self.assert_same_as_in_steps(engine, member(self.TEXT, flags, checksum_fits=fits))
+
+    @pytest.mark.parametrize("flags", [1, 2, 4, 8, 16, 31])
+    def test_header_with_a_known_flag(self, engine: str, flags: int) -> None:
+        packed = member(self.TEXT, flags)
+        assert self.assert_same_as_in_steps(engine, packed) == (self.TEXT, True)
+        assert gunzip_size(packed) == len(self.TEXT)
+
+    def test_last_trailer_of_two_members_is_that_of_the_first(self, engine: str) -> None:
+        first, other = gzip.compress(self.TEXT), gzip.compress(self.TEXT[::-1])
+        assert self.assert_same_as_in_steps(engine, first + first) == (self.TEXT * 2, True)
+        # The second member is broken: it is ignored.
+        both = first + other[:-8] + first[-8:]
+        assert self.assert_not_otherwise(engine, both) == (self.TEXT, False)
+        # No second member at all, and a trailer that fits the first once more.
+        for tail in (b"\0" * 8, b"\x1f\x8b\x07", other[3:-8]):
+            out = self.assert_same_as_in_steps(engine, first + tail + first[-8:])
+            assert out == (self.TEXT, True)
+        # What counts is the trailer behind the first member's content.
+        damaged = first[:-8] + b"\0" * 8 + first[-8:]
+        assert self.assert_same_as_in_steps(engine, damaged) == ("error", False)
+
+    def test_empty_members(self, engine: str) -> None:
+        empty = gzip.compress(b"")
+        assert self.assert_same_as_in_steps(engine, empty) == (b"", True)
+        assert self.assert_same_as_in_steps(engine, empty * 3) == (b"", True)
+        full = gzip.compress(self.TEXT)
+        assert self.assert_same_as_in_steps(engine, empty + full) == (self.TEXT, True)
+        assert self.assert_same_as_in_steps(engine, b"") == (b"", True)
+
+    def test_no_memory_for_the_announced_size_is_left_to_the_steps(self, engine: str) -> None:
+        decoders = importlib.import_module("pool._decoders")
+        module = self.module(engine) or zlib
+        scarce = mock.Mock(wraps=module, error=module.error)
+        scarce.decompress.side_effect = MemoryError
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(decoders, "_fast_zlib", scarce)
+            assert decoders.GzipDecoder().decompress(gzip.compress(self.TEXT)) == self.TEXT
+        assert scarce.decompress.called
+
+    @settings(max_examples=200)
+    @given(data=st.data())
+    def test_any_body_ends_as_in_steps(self, engine: str, data: st.DataObject) -> None:
+        packed = data.draw(bodies)
+        whole = self.assert_not_otherwise(engine, packed)
+        if whole[1] and engine != "zlib":
+            assert whole == self.outcome(None, packed, -1), packed
 
     def test_memory_is_not_reserved_for_a_size_that_is_only_announced(self, engine: str) -> None:
         packed = gzip.compress(random.Random(5).randbytes(2**16))[:-4] + b"\0\0\0\x40"  # 1 GiB

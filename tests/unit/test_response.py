@@ -22,6 +22,7 @@ import tracemalloc
 import types
 import typing
 import weakref
+import zlib
 from unittest import mock
 
 import pytest
@@ -1118,6 +1119,114 @@ def test_a_preloaded_body_cut_off_is_an_error(ours: Module) -> None:
     response._strict_end = True
     with pytest.raises(errors.DecodeError):
         response._set_body(gzip.compress(b"body")[:-1])
+
+
+PAGE = b"a page of some length, with some repetition in it. " * 40
+
+
+Fetch = typing.Callable[..., typing.Any]
+
+
+@pytest.fixture
+def fetch(scripted: typing.Any) -> typing.Iterator[Fetch]:
+    """`fetch(body, coding)`: the preloaded response of our manager to a server that sends it."""
+    pool = importlib.import_module("pool")
+    with pool.PoolManager(timeout=10) as manager:
+
+        def get(body: bytes, coding: str = "gzip", **options: typing.Any) -> typing.Any:
+            answer = reply(body, f"Content-Encoding: {coding}")
+            return manager.request("GET", scripted([Expect(), Send(answer)]).url(), **options)
+
+        yield get
+
+
+def in_steps(response: typing.Any) -> typing.Any:
+    """The same answer decoded step by step."""
+    other = type(response).__new__(type(response))
+    other.status, other._head = response.status, response._head
+    other._set_body(response._head.body)
+    return other
+
+
+@pytest.mark.parametrize("coding", ["gzip", "x-gzip", "GZip", "deflate, gzip"])
+def test_a_body_gunzipped_in_one_call_looks_like_one_in_steps(fetch: Fetch, coding: str) -> None:
+    packed = gzip.compress(zlib.compress(PAGE, 0) if "deflate" in coding else PAGE)
+    whole = fetch(packed, coding)
+    steps = in_steps(whole)
+    assert whole.data == steps.data == PAGE
+    assert (whole._decoder is None) == (coding in ("gzip", "x-gzip"))  # it was the short way
+    for name in ("_fp_bytes_read", "_uncached_read_occurred", "length_remaining"):
+        assert getattr(whole, name) == getattr(steps, name), name
+    for response in (whole, steps):
+        assert response.tell() == len(packed) and response.length_remaining == 0
+        assert response.read() == response.read(5) == response.read1() == b""
+        assert list(response.stream()) == [] and response.data == PAGE
+        assert pickle.loads(pickle.dumps(response)).data == copy.copy(response).data == PAGE
+        with pytest.raises(RuntimeError, match="read1"):
+            response.read1(decode_content=False)
+
+
+def test_a_raw_body_stays_raw(fetch: Fetch) -> None:
+    packed = gzip.compress(PAGE)
+    response = fetch(packed, decode_content=False)
+    assert response.data == packed and not response._has_decoded_content
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [lambda b: b[:-1], lambda b: b[:-8], lambda b: b[:-5] + b"!" + b[-4:], lambda b: b[1:]],
+    ids=["cut", "without trailer", "checksum", "no gzip"],
+)
+def test_a_damaged_body_is_an_error(fetch: Fetch, damage: Reader) -> None:
+    errors = importlib.import_module("pool.exceptions")
+    with pytest.raises(errors.DecodeError, match="gzip"):
+        fetch(damage(gzip.compress(PAGE)), retries=False)  # type: ignore[call-arg]
+
+
+class TestHookedGunzip:
+    """Whatever is replaced on the way of a gzip body is asked, though there is a shorter way."""
+
+    packed = gzip.compress(PAGE)
+
+    @pytest.fixture(autouse=True)
+    def taken_before(self, fetch: Fetch) -> None:
+        assert fetch(self.packed)._decoder is None
+
+    @pytest.mark.parametrize(
+        "name", ["_set_body", "_init_decoder", "_decode", "_flush_decoder", "_check_end"]
+    )
+    def test_methods_of_the_response(self, ours: Module, fetch: Fetch, name: str) -> None:
+        method = getattr(ours.HTTPResponse, name)
+        with mock.patch.object(ours.HTTPResponse, name, autospec=True, side_effect=method) as hook:
+            assert fetch(self.packed).data == PAGE
+        assert hook.called
+        assert fetch(self.packed)._decoder is None
+
+    @pytest.mark.parametrize("name", ["decompress", "flush"])
+    def test_methods_of_the_decoder(self, ours: Module, fetch: Fetch, name: str) -> None:
+        method = getattr(ours.GzipDecoder, name)
+        with mock.patch.object(ours.GzipDecoder, name, autospec=True, side_effect=method) as hook:
+            assert fetch(self.packed).data == PAGE
+        assert hook.called
+
+    @pytest.mark.parametrize("name", ["_get_decoder", "GzipDecoder"])
+    def test_globals_of_the_module(self, ours: Module, fetch: Fetch, name: str) -> None:
+        with mock.patch.object(ours, name, wraps=getattr(ours, name)) as hook:
+            assert fetch(self.packed).data == PAGE
+        assert hook.called
+        assert fetch(self.packed)._decoder is None
+
+    def test_code_of_a_function(self, ours: Module, fetch: Fetch) -> None:
+        code = ours._get_decoder.__code__
+        try:
+            ours._get_decoder.__code__ = code.replace(co_name="rewritten")
+            assert fetch(self.packed)._decoder is not None
+        finally:
+            ours._get_decoder.__code__ = code
+
+    def test_the_list_of_codings(self, ours: Module, fetch: Fetch) -> None:
+        with mock.patch.object(ours.HTTPResponse, "CONTENT_DECODERS", ["deflate"]):
+            assert fetch(self.packed).data == self.packed
 
 
 def test_lazy_attributes_can_be_assigned_and_seen_on_the_class(ours: Module) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typing
 
+from .._fastpool import gunzip_body
 from ..exceptions import BodyTooLargeError, HTTPError
 
 if typing.TYPE_CHECKING:
@@ -19,7 +20,8 @@ def decode_body(response: HTTPResponse, most: int | None) -> Exception | None:
     raw: bytes = head.body
     try:
         if most is None:
-            response._set_body(raw)
+            if not response.decode_content or not gunzip_body(response):
+                response._set_body(raw)
             return None
         response._init_decoder()
         if response._decoder is None or not response.decode_content or not raw:
