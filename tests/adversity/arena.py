@@ -32,6 +32,7 @@ STREAMS = ("stream", "traced-stream")
 TRANSPORTS = ("plain", "tls")
 SECONDS = 12.0  # hard limit of one scenario, unless it says another
 MEMORY = 64 * counters.MIB  # what one scenario may cost at its worst moment
+DRAINED = 64 * counters.MIB  # more than is read of an endless body, and than kernels hold
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.adversity.arena import DRAINED
 from tests.adversity.harness import (
     MAXSIZE,
     fetch,
@@ -21,10 +22,12 @@ from tests.adversity.harness import (
     refusal,
 )
 from tests.support import counters
+from tests.support.interrupts import Striker, interrupted
 from tests.support.scripted import (
     Close,
     Expect,
     Flood,
+    Gate,
     HalfClose,
     Pause,
     Reset,
@@ -202,7 +205,8 @@ def test_draining_an_endless_body_is_bounded(subject: ModuleType, framing: str) 
         response = pool.request("GET", "/", preload_content=False)
         started = time.monotonic()
         response.drain_conn()
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 10
+        assert server.peers[0].sent < DRAINED
         response.release_conn()
         next_requests_get_their_own(pool)
 
@@ -210,12 +214,13 @@ def test_draining_an_endless_body_is_bounded(subject: ModuleType, framing: str) 
 @pytest.mark.parametrize("drip", [False, True], ids=["flood", "drip"])
 def test_redirect_with_an_endless_body_is_followed_at_once(subject: ModuleType, drip: bool) -> None:
     head = b"HTTP/1.1 302 Found\r\nLocation: /?token=there\r\nContent-Length: 9999999999\r\n\r\n"
-    flood: Step = Send(b"x" * 200, 1, 0.05) if drip else Flood(b"x" * 1024, limit=4_000_000_000)
+    flood: Step = Send(b"x" * 1000, 1, 0.05) if drip else Flood(b"x" * 1024, limit=4_000_000_000)
     with hostile(subject, [Expect(), Send(head), flood]) as (server, pool):
         with subject.PoolManager(timeout=5) as manager:
             started = time.monotonic()
             assert manager.request("GET", server.url()).data == b"there"
-            assert time.monotonic() - started < 3
+            assert time.monotonic() - started < 10
+            assert server.peers[0].sent < DRAINED
 
 
 def test_content_length_that_is_wrong_ends_the_connection(subject: ModuleType) -> None:
@@ -253,16 +258,14 @@ def test_hundreds_of_faults_leave_no_descriptor(subject: ModuleType) -> None:
 
 def test_interrupt_in_the_middle_of_a_read(subject: ModuleType) -> None:
     """KeyboardInterrupt comes through at once; the connection never serves again."""
-    script: list[Step] = [Expect(), Pause(0.5), Send(reply(b"too late")), Stall(1)]
+    gate = Gate()
+    script: list[Step] = [Expect(), gate, Send(reply(b"too late")), Stall(1)]
     with hostile(subject, script) as (server, pool):
-        main = threading.main_thread().ident
-        assert main is not None
-        timer = threading.Timer(0.2, signal.pthread_kill, (main, signal.SIGINT))
-        timer.start()
-        with pytest.raises(KeyboardInterrupt):
+        with interrupted(lambda: len(server.requests) == 1) as interrupt:
             fetch(pool, "GET", "/", retries=False)
-        timer.join()
-        time.sleep(0.5)
+        assert interrupt.seconds < 2
+        gate.open()
+        server.wait_for(script)
         next_requests_get_their_own(pool)
         assert server.connections() == 2
 
@@ -270,19 +273,25 @@ def test_interrupt_in_the_middle_of_a_read(subject: ModuleType) -> None:
 def test_signal_handlers_run_and_the_read_goes_on(subject: ModuleType) -> None:
     seen: list[int] = []
     previous = signal.signal(signal.SIGUSR1, lambda number, frame: seen.append(number))
-    main = threading.main_thread().ident
-    assert main is not None
+    gate = Gate()
     try:
-        with hostile(subject, [Expect(), Pause(0.6), Send(reply(b"whole"))]) as (server, pool):
-            timers = [
-                threading.Timer(wait, signal.pthread_kill, (main, signal.SIGUSR1))
-                for wait in (0.1, 0.2, 0.3)
-            ]
-            for timer in timers:
-                timer.start()
-            assert fetch(pool, "GET", "/", retries=False).body == b"whole"
-            for timer in timers:
-                timer.join()
+        with hostile(subject, [Expect(), gate, Send(reply(b"whole"))]) as (server, pool):
+
+            def strike() -> None:
+                for count in range(3):  # one by one: two at the same time may count as one
+                    Striker(
+                        signal.SIGUSR1,
+                        lambda count=count: len(server.requests) == 1 and len(seen) == count,
+                    ).run()
+                counters.wait_until(lambda: len(seen) == 3)
+                gate.open()
+
+            strikes = threading.Thread(target=strike)
+            strikes.start()
+            try:
+                assert fetch(pool, "GET", "/", retries=False, timeout=30).body == b"whole"
+            finally:
+                strikes.join()
     finally:
         signal.signal(signal.SIGUSR1, previous)
     assert seen == [signal.SIGUSR1] * 3

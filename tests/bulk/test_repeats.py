@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import itertools
 import select
-import time
+import threading
 import tracemalloc
 from collections.abc import Iterator
 from typing import Any
@@ -253,14 +253,20 @@ def test_what_is_remembered_goes_with_the_run(nginx: Any) -> None:
 
 
 class Impatient:
-    """Answers with tokens; says what `last_word` is, and closes, after 0.1 s without a request."""
+    """Answers with tokens; says what `last_word` is, and closes, where none is asked for once
+    its patience is over."""
 
     def __init__(self, last_word: bytes) -> None:
         self.last_word = last_word
+        self.over = threading.Event()
 
     def __call__(self, peer: Any) -> None:
-        while select.select([peer.sock], [], [], 0.1)[0]:
-            peer.send(reply(peer.receive().token))
+        while True:
+            over = self.over.is_set()  # before the look: a request that is there is answered
+            if select.select([peer.sock], [], [], 0 if over else 0.02)[0]:
+                peer.send(reply(peer.receive().token))
+            elif over:
+                break
         peer.send(self.last_word)
         Close()(peer)
 
@@ -269,14 +275,17 @@ class Impatient:
 def test_requests_that_wait_for_a_slow_consumer_are_not_lost(
     scripted: Any, last_word: bytes
 ) -> None:
-    server = scripted([Impatient(last_word)])
+    impatient = Impatient(last_word)
+    server = scripted([impatient])
     urls = [server.url(f"/?token=t{number}") for number in range(400)]
     with PoolManager(timeout=10, retries=False, maxsize=32) as manager:
         found = []
         for result in manager.imap_unordered(urls, concurrency=32):
             found.append(result)
             if len(found) in (100, 200, 300):
-                time.sleep(0.3)
+                impatient.over.set()
+                assert wait_until(lambda: all(peer.over for peer in server.peers))
+                impatient.over.clear()
     assert [result.error for result in found if result.error is not None] == []
     tokens = [result.url.rpartition("=")[2] for result in found]
     assert [result.response.data.decode() for result in found] == tokens

@@ -30,6 +30,7 @@ from pool.exceptions import (
 )
 from tests.support.codings import encode
 from tests.support.counters import no_new_sockets, open_descriptors, wait_until
+from tests.support.interrupts import interrupted
 from tests.support.scripted import Close, Expect, Flood, Reset, Send, Serve, Stall, chunked, reply
 
 
@@ -61,7 +62,7 @@ def test_every_request_is_answered_once(manager: PoolManager, nginx: Any) -> Non
 
 
 def test_order_of_completion_and_order_of_input(manager: PoolManager, echo: Any) -> None:
-    urls = [echo.url("/slow", seconds=0.5), echo.url("/echo", token=1), echo.url("/echo", token=2)]
+    urls = [echo.url("/slow", seconds=1), echo.url("/echo", token=1), echo.url("/echo", token=2)]
     unordered = [r.request.url for r in manager.imap_unordered(urls)]
     assert unordered[-1] == urls[0]
     assert [r.request.url for r in manager.imap(urls)] == urls
@@ -311,13 +312,11 @@ def test_exception_of_the_input_comes_out(manager: PoolManager, nginx: Any) -> N
 
 def test_interrupt_from_the_keyboard(scripted: Any) -> None:
     server, urls = stalled(scripted, 5)
-    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
     try:
-        with no_new_sockets(), PoolManager() as own, pytest.raises(KeyboardInterrupt):
-            list(own.imap_unordered(urls))
+        with no_new_sockets(), PoolManager() as own:
+            with interrupted(lambda: len(server.requests) == 5):
+                list(own.imap_unordered(urls))
     finally:
-        timer.join()
         server.stop()
 
 
@@ -373,19 +372,26 @@ def test_what_a_closed_run_held_needs_no_collector(scripted: Any) -> None:
 
 
 def test_close_from_another_thread(scripted: Any, manager: PoolManager) -> None:
-    _, urls = stalled(scripted, 5)
+    server, urls = stalled(scripted, 5)
     results = manager.imap_unordered(urls)
-    threading.Timer(0.2, results.close).start()
+
+    def close() -> None:
+        assert wait_until(lambda: len(server.requests) == 5)
+        results.close()
+
+    thread = threading.Thread(target=close)
+    thread.start()
     assert list(results) == []
+    thread.join()
 
 
 def test_one_thread_at_a_time(manager: PoolManager, scripted: Any) -> None:
-    _, urls = stalled(scripted, 2)
+    server, urls = stalled(scripted, 2)
     results = manager.imap_unordered(urls)
     thread = threading.Thread(target=lambda: list(results))
     thread.start()
     try:
-        time.sleep(0.2)
+        assert wait_until(lambda: len(server.requests) == 2)
         with pytest.raises(ValueError, match="already"):
             next(results)
     finally:
@@ -469,15 +475,16 @@ def refused() -> Iterator[str]:
 def test_pauses_do_not_hold_up_others(manager: PoolManager, echo: Any) -> None:
     waiting = echo.url("/flaky", key="pause", times=1, retry_after=1)
     begin = time.monotonic()
-    order = [
-        (r.request.url, time.monotonic() - begin)
+    taken = {
+        r.request.url: time.monotonic() - begin
         for r in manager.imap_unordered(
             [waiting, *(echo.url("/echo", token=n) for n in range(20))], concurrency=1
         )
-    ]
-    assert order[-1][0] == waiting
-    assert order[-1][1] >= 1
-    assert order[-2][1] < 1
+    }
+    assert len(taken) == 21
+    assert taken[waiting] >= 1
+    # All of them, unless the machine is busy; otherwise it would be none.
+    assert next(iter(taken.values())) < 1
 
 
 def test_backoff_is_a_timer(manager: PoolManager, echo: Any) -> None:
@@ -653,7 +660,7 @@ def test_run_gets_its_turn_where_threads_always_wait_for_the_pool(nginx: Any) ->
         try:
             assert wait_until(lambda: len(asked) == 4, 10)
             before = asked.copy()
-            found = manager.map(echo_urls(nginx, 10), deadline=5)
+            found = manager.map(echo_urls(nginx, 10), deadline=30)
             assert [r.error for r in found if r.error] == []
             assert all(asked[number] > before[number] for number in range(4)), "nor do they starve"
         finally:
@@ -697,7 +704,7 @@ def test_connection_that_the_server_closes_between_requests(
     def source() -> Iterator[str]:
         for number in range(5):
             yield server.url(f"/{number}")
-            time.sleep(0.1)
+            assert wait_until(lambda: all(peer.over for peer in server.peers))
 
     found = list(manager.imap_unordered(source(), concurrency=1, retries=False))
     assert [r.response.data for r in found if r.response] == [b"one"] * 5

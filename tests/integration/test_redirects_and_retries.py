@@ -173,7 +173,7 @@ def test_retry_after_is_waited_for(impl: Any, manager: Any, echo: Any, token: An
     url = echo.url("/flaky", key=token(), times=1, retry_after=1)
     started = time.monotonic()
     assert manager.request("GET", url, retries=3).status == 200
-    assert 0.9 < time.monotonic() - started < 4
+    assert 0.9 < time.monotonic() - started < 10
 
 
 def test_retry_after_can_be_ignored(impl: Any, manager: Any, echo: Any, token: Any) -> None:
@@ -188,7 +188,7 @@ def test_backoff_between_retries(impl: Any, manager: Any, echo: Any, token: Any)
     started = time.monotonic()
     assert manager.request("GET", url, retries=retries).data == b"4"
     # None before the first retry, then factor * 2 ** (n - 1) seconds: 0.2 and 0.4.
-    assert 0.55 < time.monotonic() - started < 3
+    assert 0.55 < time.monotonic() - started < 10
 
 
 def test_nginx_busy_until_retries_end(manager: Any, nginx: Any) -> None:

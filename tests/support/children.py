@@ -25,8 +25,8 @@ def in_child(check: Callable[[], None]) -> None:
 
 
 def child_status(pid: int) -> int:
-    """The exit status of a child, which has twenty seconds to end."""
-    limit = time.monotonic() + 20
+    """The exit status of a child, which has forty seconds to end."""
+    limit = time.monotonic() + 40
     while time.monotonic() < limit:
         done, status = os.waitpid(pid, os.WNOHANG)
         if done:

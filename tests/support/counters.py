@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -37,7 +38,7 @@ def open_descriptors() -> int:
     return len(os.listdir("/proc/self/fd")) if HAVE_PROC else 0
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 3.0) -> bool:
+def wait_until(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
     """Poll until the condition holds; False when it never did."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -47,8 +48,24 @@ def wait_until(condition: Callable[[], bool], seconds: float = 3.0) -> bool:
     return True
 
 
+def _standing(thread: threading.Thread) -> tuple[str, ...]:
+    """A thread's state, and how often it has left its CPU."""
+    status = Path(f"/proc/self/task/{thread.native_id}/status").read_text()
+    return tuple(re.findall(r"^(?:State|\w*voluntary_ctxt_switches):\t(.*)", status, re.M))
+
+
+def is_waiting(thread: threading.Thread, seconds: float = 0.01) -> bool:
+    """Whether the thread sleeps in the kernel all the time (without /proc: most likely).
+
+    A busy machine may leave it without a CPU for longer: then it does not sleep, it could run.
+    """
+    before = _standing(thread) if HAVE_PROC else ("S",)
+    time.sleep(seconds)
+    return before[0].startswith("S") and (not HAVE_PROC or _standing(thread) == before)
+
+
 @contextmanager
-def no_new_sockets(seconds: float = 3.0) -> Iterator[None]:
+def no_new_sockets(seconds: float = 10.0) -> Iterator[None]:
     """Fail unless every socket opened inside is closed soon after the block.
 
     There is no garbage collection in here on purpose: what needs one to be closed has leaked.

@@ -178,6 +178,19 @@ class Pause:
         time.sleep(self.seconds)
 
 
+@dataclass
+class Gate:
+    """Keeps a connection where it is until the test opens it; deaf meanwhile."""
+
+    event: threading.Event = field(default_factory=threading.Event)
+
+    def __call__(self, peer: Peer) -> None:
+        self.event.wait(LIMIT_SECONDS)
+
+    def open(self) -> None:
+        self.event.set()
+
+
 @dataclass(frozen=True)
 class HalfClose:
     """Send FIN (for TLS without close_notify) and keep reading."""
@@ -322,7 +335,7 @@ class ScriptedServer:
         with self._lock:
             return len(self.peers)
 
-    def wait_for(self, steps: Sequence[Step], seconds: float = 5.0) -> None:
+    def wait_for(self, steps: Sequence[Step], seconds: float = LIMIT_SECONDS) -> None:
         """Until the first connection is past these steps of its script (or over).
 
         What was sent or closed by then has reached the client's kernel: this is loopback.

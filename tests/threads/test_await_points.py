@@ -8,13 +8,11 @@ response was not read is used by nobody, and every answer is its own request's.
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
@@ -30,12 +28,12 @@ from tests.adversity.harness import (
 )
 from tests.support.children import in_child
 from tests.support.counters import MIB, no_new_sockets, wait_until
-from tests.support.scripted import Close, Expect, Peer, ScriptedServer, Send, Step, reply
+from tests.support.interrupts import interrupted, waits
+from tests.support.scripted import Close, Expect, Gate, ScriptedServer, Send, Step, reply
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
 
 READ_TIMEOUT = 15.0  # seconds; never needed, except on a machine that is busy with others
-SETTLE = 0.03  # seconds from "the bytes are in its kernel" to "it waits for more"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 LENGTH = b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n"
 
@@ -57,19 +55,6 @@ POINTS: dict[str, tuple[bytes, bytes]] = {
 # Where there is no body yet, all ways of reading one are the same.
 IN_BODY = [(point, mode) for point in list(POINTS)[4:] for mode in ("preload", *READERS)]
 CASES = [(point, "preload") for point in list(POINTS)[:4]] + IN_BODY
-
-
-@dataclass
-class Gate:
-    """Keeps a connection where it is until the test opens it; deaf meanwhile."""
-
-    event: threading.Event = field(default_factory=threading.Event)
-
-    def __call__(self, peer: Peer) -> None:
-        self.event.wait(15)
-
-    def open(self) -> None:
-        self.event.set()
 
 
 def waiting_at(point: str, gate: Gate) -> list[Step]:
@@ -96,41 +81,6 @@ def arrived(server: ScriptedServer, script: Sequence[Step]) -> Callable[[], bool
     """Whether the server stands at its gate."""
     steps = next(i for i, step in enumerate(script) if isinstance(step, Gate))
     return lambda: bool(server.peers) and server.peers[0].steps_done >= steps
-
-
-class interrupted:
-    """Ctrl-C for the block, which must wait for ever once `ready`.
-
-    No generator: contextlib's frames and the exception would hold each other, and with them the
-    sockets of the frames below.
-    """
-
-    def __init__(self, ready: Callable[[], bool]) -> None:
-        self.ready = ready
-        self.inside = False
-        self.thread = threading.Thread(target=self.strike)
-
-    def handler(self, *_: Any) -> None:
-        if self.inside:  # else the block ended too early
-            raise KeyboardInterrupt
-
-    def strike(self) -> None:
-        if wait_until(self.ready, READ_TIMEOUT):
-            time.sleep(SETTLE)
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-
-    def __enter__(self) -> None:
-        self.previous = signal.signal(signal.SIGINT, self.handler)
-        self.inside = True
-        self.thread.start()
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
-        self.inside = False
-        self.thread.join()
-        signal.signal(signal.SIGINT, self.previous)
-        if kind is None:
-            pytest.fail("it came to its end without the interrupt")
-        return kind is KeyboardInterrupt
 
 
 def tls_options(certificates: Any) -> dict[str, Any]:
@@ -295,9 +245,12 @@ def test_interrupts_while_other_threads_work(impl: ModuleType) -> None:
         for thread in threads:
             thread.start()
         try:
+            enough = time.monotonic() + 20  # a busy machine may take a second to wake a thread
             for number in range(50):
                 with interrupted(lambda number=number: len(silent.requests) > number):
                     manager.request("GET", silent.url())
+                if time.monotonic() > enough:
+                    break
         finally:
             stop.set()
             gate.open()
@@ -337,8 +290,8 @@ def test_close_of_the_pool(impl: ModuleType, point: str, mode: str) -> None:
         pool = impl.HTTPConnectionPool(server.host, server.port, maxsize=1, block=True, timeout=10)
         asking = Asking(pool, mode)
         asking.start()
-        assert wait_until(arrived(server, script))
-        time.sleep(SETTLE)
+        assert wait_until(arrived(server, script), READ_TIMEOUT)
+        assert waits(asking)
         pool.close()
         gate.open()
         asking.join(10)
@@ -355,7 +308,7 @@ def test_close_of_the_pool_wakes_who_waits_for_a_connection(subject: ModuleType)
         held = pool.request("GET", "/", preload_content=False)
         asking = Asking(pool, "preload")
         asking.start()
-        assert wait_until(lambda: pool.pool.waiting == 1)
+        assert wait_until(lambda: pool.pool.waiting == 1, READ_TIMEOUT)
         pool.close()
         asking.join(10)
         assert isinstance(asking.outcome, subject.exceptions.ClosedPoolError)
@@ -372,8 +325,8 @@ def test_fork(subject: ModuleType, point: str, mode: str) -> None:
     with gated(subject, script, timeout=10) as (server, pool):
         asking = Asking(pool, mode)
         asking.start()
-        assert wait_until(arrived(server, script))
-        time.sleep(SETTLE)
+        assert wait_until(arrived(server, script), READ_TIMEOUT)
+        assert waits(asking)
 
         def check() -> None:
             nothing_checked_out(pool)
@@ -411,8 +364,8 @@ def test_response_closed_by_another_thread(
 
         reading = threading.Thread(target=read)
         reading.start()
-        assert wait_until(arrived(server, script))
-        time.sleep(SETTLE)
+        assert wait_until(arrived(server, script), READ_TIMEOUT)
+        assert waits(reading)
         response.close()
         gate.open()
         reading.join(10)

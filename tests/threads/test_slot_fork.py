@@ -128,6 +128,7 @@ def test_waiters_of_the_parent_are_forgotten() -> None:
     assert not waiter.is_alive()
 
 
+@pytest.mark.timeout(180)  # a busy machine may take a second for each child
 def test_fork_while_other_threads_are_anywhere_in_the_array() -> None:
     """Some forks catch a thread with the lock, or with a node in its hands."""
     pool = SlotPool(2, prefill=True)
@@ -143,14 +144,14 @@ def test_fork_while_other_threads_are_anywhere_in_the_array() -> None:
             pool.put(item, block=False)
 
     def check() -> None:
-        assert [pool.get(timeout=5), pool.get(timeout=5)] == [None, None]
+        assert [pool.get(timeout=15), pool.get(timeout=15)] == [None, None]
         threads = [threading.Thread(target=pool.get, daemon=True) for _ in range(3)]
         for thread in threads:
             thread.start()
         for _ in threads:
-            pool.put(None, timeout=5)
+            pool.put(None, timeout=15)
         for thread in threads:
-            thread.join(5)
+            thread.join(15)
             assert not thread.is_alive()
         states = _slot_states(pool)
         assert (states["free"], states["hands"]) == (2, 0)

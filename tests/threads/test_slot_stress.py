@@ -79,6 +79,7 @@ class Ball:
         self.uses = 0
 
 
+@pytest.mark.timeout(180)
 @pytest.mark.parametrize("slots", [1, 3])
 def test_python_threads_share_items_one_at_a_time(slots: int) -> None:
     pool, balls = SlotPool(slots), [Ball() for _ in range(slots)]
@@ -107,7 +108,7 @@ def test_python_threads_share_items_one_at_a_time(slots: int) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(50)
+        thread.join(150)
     assert not any(thread.is_alive() for thread in threads)
     assert not shared
     assert {id(ball) for ball in pool.snapshot()} == {id(ball) for ball in balls}

@@ -32,7 +32,16 @@ def test_each_thread_gets_its_own_answers(subject: ModuleType, nginx: Any, site:
 def test_a_small_blocking_pool_serves_threads_evenly(subject: ModuleType, nginx: Any) -> None:
     result = fairness.measure(subject, nginx.url("/echo", "endless"), seconds=1.5)
     assert result.failed == 0
-    assert result.index >= 0.99, f"requests per thread: {sorted(result.per_thread)}"
+    assert result.typical_index >= 0.99, f"requests per thread: {sorted(result.per_thread)}"
+
+
+def test_turns_in_bursts_and_a_starved_thread_are_not_even() -> None:
+    """The control of the measure above: no window may hide them."""
+    bursts = [number for number in range(16) for _ in range(400)]
+    measured = fairness.Fairness(16, bursts, 0, 1.0)
+    assert (measured.index, measured.typical_index < 0.3) == (1, True)
+    starving = fairness.Fairness(16, [*range(15)] * 400, 0, 1.0)
+    assert starving.typical_index < 0.95
 
 
 def test_many_hosts_and_evictions_while_threads_work(subject: ModuleType, nginx: Any) -> None:

@@ -23,6 +23,7 @@ import pytest
 from pool._cli import fetch_files, fetch_progress
 from pool._cli.fetch import size
 from pool._cli.fetch_files import file_name
+from tests.support.counters import wait_until
 from tests.support.scripted import Serve
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals, pipes and terminals of POSIX")
@@ -36,6 +37,7 @@ class Server(http.server.ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.seen: collections.Counter[str] = collections.Counter()
+        self.open = 0  # connections
         self.lock = threading.Lock()
 
     def url(self, path: str) -> str:
@@ -50,6 +52,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     wbufsize = -1
     server: Server
+
+    def setup(self) -> None:
+        super().setup()
+        with self.server.lock:
+            self.server.open += 1
+
+    def finish(self) -> None:
+        with self.server.lock:
+            self.server.open -= 1
+        super().finish()
 
     def log_message(self, format: str, *args: object) -> None:
         pass
@@ -274,7 +286,7 @@ def test_interrupted_run_is_resumed(server: Server, tmp_path: Path, number: sign
         _, errors = process.communicate(timeout=30)
     assert b"Traceback" not in errors
     assert process.returncode == (130 if number == signal.SIGINT else -number), errors
-    time.sleep(0.3)  # the server's threads end what they are at
+    assert wait_until(lambda: not server.open), "the server's threads end what they are at"
     noted = entries(re.sub(r"[^\n]+\Z", "", log.read_text()))
     before = server.seen.copy()
     assert 0 < len(noted) < 400

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.counters import wait_until
 from tests.support.scripted import (
     Close,
     Expect,
@@ -115,7 +116,7 @@ class TestCheckout:
         waiters = [threading.Thread(target=wait, daemon=True) for _ in range(3)]
         for thread in waiters:
             thread.start()
-        time.sleep(0.1)
+        assert wait_until(lambda: pool.pool.waiting == 3)
         pool.close()
         for thread in waiters:
             thread.join(5)

@@ -27,7 +27,7 @@ from typing import Any
 import pytest
 
 from tests.support import codings, programs
-from tests.support.counters import wait_until
+from tests.support.counters import is_waiting, wait_until
 from tests.support.scripted import (
     Close,
     Expect,
@@ -515,9 +515,9 @@ def waiter_when_the_pool_closes(module: ModuleType) -> Any:
     pool = module.HTTPConnectionPool("127.0.0.1", 9, maxsize=1, block=True)
     pool._get_conn()
     made: list[Any] = []
-    waiter = threading.Thread(target=lambda: made.append(seen(lambda: pool._get_conn(timeout=0.6))))
+    waiter = threading.Thread(target=lambda: made.append(seen(lambda: pool._get_conn(timeout=1.5))))
     waiter.start()
-    time.sleep(0.15)
+    assert wait_until(lambda: is_waiting(waiter))
     pool.close()
     waiter.join(5)
     return made[0]

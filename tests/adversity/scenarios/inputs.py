@@ -142,7 +142,7 @@ def host_confusion(arena: Arena) -> None:
         assert after[target] == before[target] + 1 and sum(after) == sum(before) + 1, url
 
 
-@scenario("url.at-signs", seconds=4)
+@scenario("url.at-signs")
 def at_signs(arena: Arena) -> None:
     server = arena.serve()
     scheme = "https" if arena.tls else "http"
@@ -153,7 +153,7 @@ def at_signs(arena: Arena) -> None:
         assert "parse" in str(error)
 
 
-@scenario("url.percent-long", seconds=4)
+@scenario("url.percent-long", seconds=8)
 def percent_signs(arena: Arena) -> None:
     server = arena.serve()
     assert arena.get(server.url("/?token=t&x=" + "%" * 50_000), retries=False).body == b"t"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import signal
 import socket
@@ -11,9 +10,10 @@ import time
 import warnings
 from collections.abc import Iterator
 
-from tests.adversity.arena import MODES, STREAMS, Arena, scenario
+from tests.adversity.arena import DRAINED, MODES, STREAMS, Arena, scenario
 from tests.adversity.harness import MAXSIZE
 from tests.support import counters
+from tests.support.interrupts import interrupted
 from tests.support.scripted import (
     Close,
     Expect,
@@ -159,12 +159,13 @@ def _drain(arena: Arena, framing: str) -> None:
     response.drain_conn()
     response.release_conn()
     arena.own_answers(server)
+    assert server.peers[0].sent < DRAINED
 
 
-scenario("life.drain-endless-length", modes=STREAMS, seconds=4)(
+scenario("life.drain-endless-length", modes=STREAMS)(
     functools.partial(_drain, framing="Content-Length: 99999999999")
 )
-scenario("life.drain-endless-close", modes=STREAMS, seconds=4)(
+scenario("life.drain-endless-close", modes=STREAMS)(
     functools.partial(_drain, framing="X-Until: closed")
 )
 
@@ -212,7 +213,7 @@ def refused_connection(arena: Arena) -> None:
         arena.refused(lambda: arena.get(url, retries=False), "NewConnectionError")
 
 
-@scenario("to.connect-blackhole", seconds=4)
+@scenario("to.connect-blackhole")
 def full_backlog(arena: Arena) -> None:
     """Nobody accepts: the kernel completes as many connections as the backlog holds."""
     with socket.socket() as listener:
@@ -256,20 +257,20 @@ def _stall(arena: Arena, wire: bytes) -> None:
 
 
 for _name, _wire in STALLS.items():
-    scenario(f"to.stall-{_name}", seconds=5)(functools.partial(_stall, wire=_wire))
+    scenario(f"to.stall-{_name}")(functools.partial(_stall, wire=_wire))
 
 
 @scenario("to.slow-drip")
 def slow_drip(arena: Arena) -> None:
     """The timeout of reading is for each read: a slow answer that goes on is no failure."""
     wire = reply(b"slowly")
-    server = arena.serve([Expect(), Send(wire, 3, 0.05)])
-    timeout = arena.module.Timeout(read=0.6)
+    server = arena.serve([Expect(), Send(wire, 2, 0.05)])
+    timeout = arena.module.Timeout(read=1)  # all of it takes 1.1 s
     assert arena.get(server.url("/"), timeout=timeout).body == b"slowly"
     arena.own_answers(server)
 
 
-@scenario("rt.retry-after-huge", seconds=4)
+@scenario("rt.retry-after-huge")
 def huge_retry_after(arena: Arena) -> None:
     """Bounded by `retry_after_max`; digits beyond any clock are no foreign exception."""
     for value in ("999999999", "9" * 5000):
@@ -305,23 +306,12 @@ def _interrupt(arena: Arena, steps: list[Step]) -> None:
     server = arena.serve([*ANSWER, Expect(), *steps])
     arena.get(server.url("/"))
 
-    def handler(number: int, frame: object) -> None:
-        raise _Interrupted
-
-    previous = signal.signal(signal.SIGUSR1, handler)
-    main = threading.main_thread().ident
-    assert main is not None
-    timer = threading.Timer(0.15, signal.pthread_kill, (main, signal.SIGUSR1))
-    timer.start()
-    started = time.monotonic()
-    try:
+    silent = len(ANSWER) + len(steps)  # steps done when it says no more
+    with interrupted(
+        lambda: server.peers[0].steps_done >= silent, signal.SIGUSR1, _Interrupted
+    ) as interrupt:
         arena.get(server.url("/?token=lost"))
-        raise AssertionError("not interrupted")
-    except _Interrupted:
-        assert time.monotonic() - started < 2
-    finally:
-        timer.join()
-        signal.signal(signal.SIGUSR1, previous)
+    assert interrupt.seconds < 2
     arena.own_answers(server)
     assert server.connections() == 2
 
@@ -334,23 +324,11 @@ for _name, _steps in INTERRUPTS.items():
 def interrupt_in_handshake(arena: Arena) -> None:
     server = arena.serve([Stall(3)], tls=False)
 
-    def handler(number: int, frame: object) -> None:
-        raise _Interrupted
-
-    previous = signal.signal(signal.SIGUSR1, handler)
-    main = threading.main_thread().ident
-    assert main is not None
-    timer = threading.Timer(0.15, signal.pthread_kill, (main, signal.SIGUSR1))
-    timer.start()
-    try:
-        # ssl drops its half-made socket, which closes it, and warns of that.
-        with warnings.catch_warnings(), contextlib.suppress(_Interrupted):
-            warnings.simplefilter("ignore", ResourceWarning)
+    # ssl drops its half-made socket, which closes it, and warns of that.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        with interrupted(lambda: bool(server.peers), signal.SIGUSR1, _Interrupted):
             arena.get(server.url("/").replace("http:", "https:"))
-            raise AssertionError("not interrupted")
-    finally:
-        timer.join()
-        signal.signal(signal.SIGUSR1, previous)
 
 
 @scenario("th.close-while-in-use")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from tests.adversity.arena import REQUEST_MODES, STREAMS, Arena, scenario
+from tests.adversity.arena import DRAINED, REQUEST_MODES, STREAMS, Arena, scenario
 from tests.support.scripted import (
     Close,
     Expect,
@@ -226,20 +226,21 @@ def blanks(arena: Arena) -> None:
     assert server.requests[1].head.split(b"\r\n")[0].count(b" ") == 2
 
 
-@scenario("rd.endless-body", seconds=4)
+@scenario("rd.endless-body")
 def endless_body(arena: Arena) -> None:
     flood = Flood(b"x" * 1024, limit=4_000_000_000)
     server = arena.serve([*to("/?token=there", ENDLESS), flood])
     assert arena.get(server.url("/")).body == b"there"
+    assert server.peers[0].sent < DRAINED
 
 
-@scenario("rd.drip-body", seconds=4)
+@scenario("rd.drip-body")
 def dripping_body(arena: Arena) -> None:
-    server = arena.serve([*to("/?token=there", ENDLESS), Send(b"x" * 200, 1, 0.05)])
+    server = arena.serve([*to("/?token=there", ENDLESS), Send(b"x" * 1000, 1, 0.05)])
     assert arena.get(server.url("/")).body == b"there"
 
 
-@scenario("rd.endless-body-of-an-error", modes=STREAMS, seconds=4)
+@scenario("rd.endless-body-of-an-error", modes=STREAMS)
 def endless_body_of_a_retried_status(arena: Arena) -> None:
     """The same when Retry asks again: what is thrown away is not read to its end."""
     head = reply(b"", ENDLESS, status="503 Busy")
@@ -247,6 +248,7 @@ def endless_body_of_a_retried_status(arena: Arena) -> None:
     server = arena.serve([Expect(), Send(head), flood])
     retries = arena.module.Retry(3, status_forcelist=[503])
     assert arena.get(server.url("/?token=t"), retries=retries).body == b"t"
+    assert server.peers[0].sent < DRAINED
 
 
 @scenario("rd.pool-no-same-host", modes=REQUEST_MODES)

@@ -146,7 +146,7 @@ def reset(arena: Arena) -> None:
     arena.refused(lambda: arena.get(server.url("/").replace("http:", "https:")))
 
 
-@tls("handshake-stall", seconds=4)
+@tls("handshake-stall")
 def stall(arena: Arena) -> None:
     server = arena.serve([Stall()], tls=False)
     arena.client(retries=False, timeout=0.5)
