@@ -65,7 +65,7 @@ from .exceptions import (
 )
 from .exceptions import NewConnectionError as NewConnectionError
 from .response import BaseHTTPResponse
-from .util.connection import is_connection_dropped
+from .util.connection import is_connection_dropped as is_connection_dropped  # the core asks it here
 from .util.proxy import connection_requires_http_tunnel
 from .util.queue import SlotQueue, make_queue
 from .util.request import _TYPE_BODY_POSITION
