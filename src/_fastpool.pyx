@@ -13,8 +13,8 @@ A part calls only parts of a lower layer, and earlier parts of its own:
  3    slots; tcp, event: slots know no HTTP, tcp knows no HTTP; the only syscalls
  4    roundtrip: one blocking exchange; mux: many; without the GIL from end to end
  5    pool, verdicts, flatten, names, fields, member, lazy, gzip, answer, places, borrow,
-      rest, repeat, writer, wire, reader, channel, loop, multiplexer, guard, hooks, policy,
-      call, transact, checkout, attempt, origins, dispatch, bulk, schedule, sender, run,
+      rest, repeat, writer, wire, reader, channel, loop, multiplexer, response, guard, hooks,
+      policy, call, transact, checkout, attempt, origins, dispatch, bulk, schedule, sender, run,
       results, testing: the Python face
 ====  ==================================================================================
 
