@@ -33,11 +33,8 @@ FEW, MANY = 50, 350  # requests under callgrind; the difference is free of what 
 COUNTED = re.compile(r"Collected : (\d+)")
 
 LEVELS = {  # in this order; the title says what the level adds
-    "prepare": "serialise and check the request head",
-    "exchange": "send, wait, receive, parse the head, read the body",
-    "pool": "checkout, liveness, guard, timeouts, response object, return",
-    "manager": "URL, pool of its host",
-    "request": "request()",
+    "exchange": "serialise, send, wait, receive, parse the head, read the body",
+    "request": "request(): URL, pool, checkout, liveness, guard, response object, return",
     "read": "status, one header field looked up, data",
 }
 BESIDE = {"bare": "bare socket loop", "urllib3": "urllib3, all of it"}
@@ -54,12 +51,6 @@ class Levels:
     def make(self, name: str) -> Callable[[str], Any]:
         method: Callable[[], Callable[[str], Any]] = getattr(self, f"_{name}")
         return method()
-
-    def _prepare(self) -> Callable[[str], Any]:
-        from pool._fastpool import Wire
-
-        host = self.base_url.partition("//")[2].encode()
-        return lambda path: Wire(b"benchmark").prepare("GET", path, self.headers, host, -1)
 
     def _exchange(self) -> Callable[[str], Any]:
         pool = self._connections()
@@ -78,18 +69,6 @@ class Levels:
             return wire.exchange(sock, True, timeout, timeout, None, True)
 
         return exchange
-
-    def _pool(self) -> Callable[[str], Any]:
-        urlopen = self._connections().urlopen
-        headers, timeout = self.headers, self.settings.timeout
-        return lambda path: urlopen("GET", path, headers=headers, timeout=timeout)
-
-    def _manager(self) -> Callable[[str], Any]:
-        import pool
-
-        urlopen = pool.PoolManager().urlopen
-        base_url, headers, timeout = self.base_url, self.headers, self.settings.timeout
-        return lambda path: urlopen("GET", base_url + path, headers=headers, timeout=timeout)
 
     def _request(self) -> Callable[[str], Any]:
         import pool

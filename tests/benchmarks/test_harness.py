@@ -218,7 +218,7 @@ def test_steps_are_the_differences_of_the_levels() -> None:
     ]
     lines = steps.table({"levels": levels}).splitlines()
     assert lines[2:5] == [
-        "| prepare | 10.0 | 100 |", "| exchange | 10.0 | 100 |", "| pool | 10.0 | 100 |",
+        "| exchange | 10.0 | 100 |", "| request | 10.0 | 100 |", "| read | 10.0 | 100 |",
     ]  # fmt: skip
     assert f"| **together** | {10.0 * len(steps.LEVELS)} | {100 * len(steps.LEVELS)} |" in lines
 
