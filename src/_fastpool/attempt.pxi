@@ -2,7 +2,7 @@
 # open is filled in, a connection is checked out, the exchange runs, the connection goes back,
 # and the response is judged.  Every step that somebody has hooked is called as a method; what
 # comes after an answer that is not final, or a failure, is a method of the pool.  Calls call,
-# hooks, checkout and transact.
+# hooks, policy, checkout and transact.
 
 cdef object default_seconds = None      # the default timeout -> seconds or None
 cdef object failures = None             # exceptions after which Retry decides

@@ -1,7 +1,7 @@
 # Layer 5: one request on one connection, and the response object made of its answer.  Owns the
 # order of the steps: guard, head, exchange, response.  What a plain GET or POST does not need
-# is left to functions of src/pool that bind_client() names.  Calls call, guard, wire, reader and
-# response.
+# is left to functions of src/pool that bind_client() names.  Calls call, guard, policy, wire,
+# reader and response.
 
 cdef Guard guard = None
 cdef dict steps = None                  # name -> function of pool._wire
