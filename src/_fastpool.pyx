@@ -41,6 +41,7 @@ include "_fastpool/slots.pxi"         # 3  lock-free slot array, FIFO waiters
 include "_fastpool/tcp.pxi"           # 3  syscalls and waiting
 include "_fastpool/event.pxi"         # 3  epoll, kqueue, poll: waiting for many sockets
 include "_fastpool/roundtrip.pxi"     # 4  the blocking exchange
+include "_fastpool/links.pxi"         # 4  exchanges of a loop: positions and queues
 include "_fastpool/mux.pxi"           # 4  many exchanges in one thread
 include "_fastpool/pool.pxi"          # 5  SlotPool: checkout, return, wait, close
 include "_fastpool/verdicts.pxi"      # 5  what was found out about a class or a dict

@@ -1,7 +1,7 @@
 # Layer 4: mux_*.  Owns the order of things for many exchanges in one thread: who is driven when
 # its socket is ready, what runs out of time, what layer 5 has to look at.  The exchanges are
 # driven by the functions of the blocking driver, over transports that suspend.  Runs without the
-# GIL; calls roundtrip, event and timers.
+# GIL; calls roundtrip, links, event and timers.
 #
 # Contract: one thread at a time, except mux_wake().  A Link belongs to layer 5 and stays where it
 # is from mux_arm() to mux_drop(); nothing is freed while mux_run() runs.  A link is on at most one
@@ -9,9 +9,9 @@
 
 cdef enum:
     EVENT_BATCH = 256       # reports fetched at once
+    SIFT_BATCH = 8          # connections polled at once; at most FP_POLL_MANY
     EVENT_ROUNDS = 4        # full batches before layer 5 has its turn: it may wait for the GIL
     STEP_BYTES = 262144     # bytes that one exchange receives before the others have their turn
-    HELD_NS = 2000000       # a connection is polled when its request has waited longer
     LINK_SPARE = 64         # positions of a fresh table
     POSITIONS_MAX = 1048575
 
@@ -42,120 +42,6 @@ cdef void mux_close(Mux *m, bint foreign) noexcept nogil:
     m.python.first = m.python.last = m.again.first = m.again.last = NULL
 
 
-# --- positions ------------------------------------------------------------------------------
-
-
-cdef int mux_grow(Mux *m) noexcept nogil:
-    cdef uint32_t cap = m.cap * 2 if m.cap else LINK_SPARE
-    cdef Link **links
-    cdef uint32_t *numbers
-    cdef uint32_t i
-    if cap > POSITIONS_MAX + 1:
-        return ST_NO_MEMORY
-    links = <Link **> realloc(m.links, cap * sizeof(Link *))
-    if links is NULL:
-        return ST_NO_MEMORY
-    m.links = links
-    numbers = <uint32_t *> realloc(m.next_free, cap * sizeof(uint32_t))
-    if numbers is NULL:
-        return ST_NO_MEMORY
-    m.next_free = numbers
-    numbers = <uint32_t *> realloc(m.serial, cap * sizeof(uint32_t))
-    if numbers is NULL:
-        return ST_NO_MEMORY
-    m.serial = numbers
-    for i in range(m.cap, cap):
-        m.links[i] = NULL
-        m.serial[i] = 0
-        m.next_free[i] = i + 1 if i + 1 < cap else 0
-    m.free = m.cap if m.cap else 1      # position 0 is the bell's
-    m.cap = cap
-    return ST_OK
-
-
-cdef int mux_enter(Mux *m, Link *k) noexcept nogil:
-    """Give a link its position and tag."""
-    cdef uint32_t i
-    if m.free == 0 and mux_grow(m) != ST_OK:
-        return ST_NO_MEMORY
-    i = m.free
-    m.free = m.next_free[i]
-    m.links[i] = k
-    m.serial[i] += 1
-    k.tag = i | (m.serial[i] << FP_POSITION_BITS)
-    k.queue = QUEUE_NONE
-    k.timer.at = 0
-    k.timer.kind = TIMER_LINK
-    k.timer.owner = k
-    return ST_OK
-
-
-cdef int mux_arm(Mux *m, Link *k, int events) noexcept nogil:
-    """Put a link into the set, or change what it is there for: FP_EDGE for exchanges, else a
-    watch of FP_READ, FP_WRITE."""
-    cdef bint known = k.state != LINK_OUT
-    cdef int status
-    if not known:
-        status = mux_enter(m, k)
-        if status != ST_OK:
-            return status
-        k.state = LINK_IDLE
-    status = ev_arm(&m.set, k.fd, k.tag, events, known)
-    if status != ST_OK and not known:
-        mux_leave(m, k)
-    return status
-
-
-cdef void mux_leave(Mux *m, Link *k) noexcept nogil:
-    cdef uint32_t i = FP_POSITION(k.tag)
-    m.links[i] = NULL
-    m.next_free[i] = m.free
-    m.free = i
-    k.state = LINK_OUT
-
-
-cdef void mux_drop(Mux *m, Link *k) noexcept nogil:
-    """Forget a link and everything about it; its exchange, if one runs, is layer 5's to end."""
-    if k.state == LINK_OUT:
-        return
-    ev_drop(&m.set, k.fd, k.tag)
-    tmr_remove(&m.timers, &k.timer)
-    mux_unqueue(m, k)
-    mux_leave(m, k)
-
-
-# --- queues ---------------------------------------------------------------------------------
-
-
-cdef void mux_queue(Mux *m, Link *k, int queue) noexcept nogil:
-    cdef LinkList *q = &m.python if queue == QUEUE_PYTHON else &m.again
-    if k.queue != QUEUE_NONE:
-        return
-    k.queue = <uint8_t> queue
-    k.next = NULL
-    k.previous = q.last
-    if q.last is NULL:
-        q.first = k
-    else:
-        q.last.next = k
-    q.last = k
-
-
-cdef void mux_unqueue(Mux *m, Link *k) noexcept nogil:
-    cdef LinkList *q = &m.python if k.queue == QUEUE_PYTHON else &m.again
-    if k.queue == QUEUE_NONE:
-        return
-    k.queue = QUEUE_NONE
-    if k.previous is NULL:
-        q.first = k.next
-    else:
-        k.previous.next = k.next
-    if k.next is NULL:
-        q.last = k.previous
-    else:
-        k.next.previous = k.previous
-
-
 # --- one exchange ---------------------------------------------------------------------------
 
 
@@ -171,8 +57,6 @@ cdef void mux_begin(Mux *m, Link *k, bint later) noexcept nogil:
     if k.t.ready & FP_HANGUP:
         k.t.ready |= FP_READ
     if later:
-        if m.unsent == 0:
-            m.held = m.now
         m.unsent += 1
         mux_queue(m, k, QUEUE_AGAIN)
     else:
@@ -183,18 +67,34 @@ cdef void mux_send(Mux *m) noexcept nogil:
     """Send what was left for later.  Many sends in a row find the kernel's code in the cache, and
     who calls us finds its own there; taken in turns they drive each other out."""
     cdef Link *k = m.again.first
-    cdef Link *after
     if m.unsent == 0:
         return
     m.now = fp_now_ns()
     m.unsent = 0
-    if m.now - m.held > HELD_NS:
-        while k is not NULL:
-            after = k.next
-            if k.x.phase == PHASE_SEND and k.x.out.start == 0 and not tcp_is_quiet(k.fd):
-                mux_fault(m, k, ST_UNSENT)
-            k = after
+    while k is not NULL:
+        k = mux_sift(m, k)
     mux_resume(m)
+
+
+cdef Link *mux_sift(Mux *m, Link *k) noexcept nogil:
+    """Of the links from `k` on, take out those whose peer has gone, or talks, before it was sent
+    anything; one poll() for a handful.  Returns where to go on, or NULL."""
+    cdef Link *fresh[SIFT_BATCH]
+    cdef int fds[SIFT_BATCH]
+    cdef int count = 0
+    cdef int i
+    cdef uint32_t loud
+    while k is not NULL and count < SIFT_BATCH:
+        if k.x.phase == PHASE_SEND and k.x.out.start == 0:
+            fresh[count] = k
+            fds[count] = k.fd
+            count += 1
+        k = k.next
+    loud = tcp_loud(fds, count)
+    for i in range(count):
+        if loud >> i & 1:
+            mux_fault(m, fresh[i], ST_UNSENT)
+    return k
 
 
 cdef void mux_step(Mux *m, Link *k) noexcept nogil:

@@ -11,6 +11,7 @@
 cdef enum:
     BURST = 64                      # requests started between two looks at the multiplexer
     HURRY_NS = 20000                # between two requests that may wait to be sent together
+    OVERDUE_NS = 2000000            # the multiplexer has its turn between two requests, too
     SLOW_PULL_NS = 5000000          # a burst ends when the input has taken so long
 
 
@@ -163,8 +164,8 @@ cdef class Run(Sender):
                 until = self.now + SLOW_PULL_NS
             if r is None:
                 continue
-            if self.in_flight and self.now - self.looked > FRESH_NS:
-                self.turn(0)            # one look for all lanes, before each would be polled
+            if self.in_flight and self.now - self.looked > OVERDUE_NS:
+                self.turn(0)            # what has come meanwhile goes first
             self.launch(r)
             started += 1
         return started
@@ -239,7 +240,9 @@ cdef class Run(Sender):
             elif self.now >= r.until:
                 self.engine.expire(r)
                 return 0
-        lane = None if origin.shelf is None else self.idle_lane(origin.shelf)
+        lane = None
+        if origin.shelf is not None:
+            lane = self.idle_lane(origin.shelf, self.hurries and r._trip is None)
         if lane is None:
             self.engine.connect(r, origin)
             self.now = fp_now_ns()

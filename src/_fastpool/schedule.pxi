@@ -9,10 +9,6 @@
 # ever wait; an origin stands in `ring` when one of its line may start; an idle lane is in
 # its shelf's list and nowhere else.
 
-cdef enum:
-    FRESH_NS = 2000000              # an idle lane is polled when the last look is older
-
-
 cdef class Schedule:
     """Base of Run; `engine` is the policy."""
 
@@ -147,17 +143,20 @@ cdef class Schedule:
 
     # -- connections -----------------------------------------------------------------------
 
-    cdef Lane idle_lane(self, Shelf shelf):
-        """One that is still good, or None."""
+    cdef Lane idle_lane(self, Shelf shelf, bint later):
+        """One that is still good, or None.
+
+        Race: a server closes, the input knows of it and asks for something else.  So a lane is
+        polled after its request was pulled: here or, with `later`, by mux_send()."""
         cdef Lane lane
         while shelf.idle:
             lane = shelf.idle.pop()
             if not shelf.idle:
                 del self.parked[shelf]
-            # The multiplexer has noted who closed by the time it was last looked at.
-            if self.now - self.looked < FRESH_NS and xchg_is_reusable(&lane.wire.x):
-                return lane
-            if lane.wire.is_idle(lane.sock):
+            if later and lane.direct and not lane.unverified:
+                if xchg_is_reusable(&lane.wire.x):
+                    return lane
+            elif lane.wire.is_idle(lane.sock):
                 return lane
             self.discard(lane)
         return None

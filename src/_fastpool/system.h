@@ -9,6 +9,7 @@
 
 #define FP_READ 1
 #define FP_WRITE 2
+#define FP_POLL_MANY 16
 #define FP_HANGUP 4 /* the peer will send nothing more, or the socket failed */
 
 #ifdef _WIN32
@@ -43,6 +44,15 @@ static inline int fp_poll(int fd, int events, int timeout_ms, int *err) {
     if (p.revents & ~POLLWRNORM) ready |= FP_READ;
     if (p.revents & (POLLWRNORM | POLLERR | POLLHUP)) ready |= FP_WRITE;
     return ready;
+}
+static inline uint32_t fp_poll_readable(const int *fds, int count) {
+    WSAPOLLFD p[FP_POLL_MANY];
+    uint32_t readable = 0;
+    for (int i = 0; i < count; i++) p[i] = (WSAPOLLFD){(SOCKET)fds[i], POLLRDNORM, 0};
+    int n = WSAPoll(p, (ULONG)count, 0);
+    for (int i = 0; i < count && n != 0; i++)
+        if (n < 0 || p[i].revents) readable |= (uint32_t)1 << i;
+    return readable;
 }
 static inline int64_t fp_now_ns(void) {
     LARGE_INTEGER f, c;
@@ -99,6 +109,18 @@ static inline int fp_poll(int fd, int events, int timeout_ms, int *err) {
     if (p.revents & ~POLLOUT) ready |= FP_READ;
     if (p.revents & ~POLLIN) ready |= FP_WRITE;
     return ready;
+}
+/* Which of up to FP_POLL_MANY descriptors can be read, were closed or failed: bit i for fds[i].
+ * Does not wait, and takes one call for all of them.  All, if that fails. */
+static inline uint32_t fp_poll_readable(const int *fds, int count) {
+    struct pollfd p[FP_POLL_MANY];
+    uint32_t readable = 0;
+    int n;
+    for (int i = 0; i < count; i++) p[i] = (struct pollfd){fds[i], POLLIN, 0};
+    do n = poll(p, (nfds_t)count, 0); while (n < 0 && errno == EINTR);
+    for (int i = 0; i < count && n != 0; i++)
+        if (n < 0 || p[i].revents) readable |= (uint32_t)1 << i;
+    return readable;
 }
 static inline int64_t fp_now_ns(void) {
     struct timespec t;

@@ -27,6 +27,7 @@ cdef extern from "system.h" nogil:
     int64_t fp_send2(int fd, const char *a, size_t an, const char *b, size_t bn, int *err)
     int64_t fp_recv(int fd, char *p, size_t n, int *err)
     int fp_poll(int fd, int events, int timeout_ms, int *err)
+    uint32_t fp_poll_readable(const int *fds, int count)
     int64_t fp_now_ns()
 
 cdef extern from "Python.h":

@@ -147,3 +147,8 @@ cdef bint tcp_is_quiet(int fd) noexcept nogil:
         ready = fp_poll(fd, FP_READ, 0, &err)
         if ready >= 0 or err != FP_EINTR:
             return ready == 0
+
+
+cdef uint32_t tcp_loud(const int *fds, int count) noexcept nogil:
+    """Those that are not quiet, of up to FP_POLL_MANY: bit i for fds[i]; one call for all."""
+    return fp_poll_readable(fds, count) if count else 0

@@ -200,7 +200,7 @@ cdef struct Rest:           # a body too large for Exchange.inp; written by rest
     Buffer into             # its memory, or realloc()'s
     uint8_t raw             # `into` has memory of realloc()'s, owned
 
-# --- many exchanges in one thread (event.pxi, timers.pxi, mux.pxi) ---------------------------
+# --- many exchanges in one thread (event.pxi, timers.pxi, links.pxi, mux.pxi) ----------------
 
 cdef struct EventSet:       # written by event.pxi alone
     int kind                # FP_EPOLL, FP_KQUEUE or FP_POLL; 0: closed
@@ -262,7 +262,7 @@ cdef struct LinkList:
 cdef enum:
     SPARE_BUFFERS = 64
 
-cdef struct Mux:            # written by mux.pxi; `woken` by any thread
+cdef struct Mux:            # written by links.pxi and mux.pxi; `woken` by any thread
     EventSet set
     Timers timers
     LinkList python         # QUEUE_PYTHON
@@ -274,7 +274,6 @@ cdef struct Mux:            # written by mux.pxi; `woken` by any thread
     uint32_t *serial        # of a position: counts its links; malloc'd, owned
     int64_t now             # ns: when the events being handled were fetched
     uint32_t unsent         # links on `again` that mux_begin() put there
-    int64_t held            # ns: when the first of them came
     Buffer spares[SPARE_BUFFERS]    # receive buffers that no exchange uses; owned
     int spare_count
     uint32_t woken          # atomic: somebody rang, and run() has not yet returned for it
