@@ -489,6 +489,27 @@ def test_room_is_made_for_what_is_obviously_one_member() -> None:
         assert gunzip_size(packed[:-4] + claim.to_bytes(4, "little")) == room
 
 
+@pytest.mark.parametrize("filler", [b"\0", b"\x1f", b"\x8b", b"\x1f\x8b", b"\x1f\x8b\x09"])
+def test_second_member_is_found_at_every_place(filler: bytes) -> None:
+    magic = b"\x1f\x8b\x08"
+    trailer = b"\0" + (300).to_bytes(4, "little")
+    for size in range(60, 210):
+        content = magic + b"\0" * 7 + (filler * size)[:size]
+        assert gunzip_size(content + trailer) == 300
+        for at in range(10, len(content)):
+            assert gunzip_size(content[:at] + magic + content[at + 3 :] + trailer) == 0, (size, at)
+
+
+@pytest.mark.parametrize(("cut", "size"), [(b"\x1f", 9 * 2**20), (b"\x1f\x8b", 36 * 2**20)])
+def test_second_member_that_is_cut_off_at_once_is_found(cut: bytes, size: int) -> None:
+    content = b"\x1f\x8b\x08" + bytes(size)
+    for less in (0, 1, 31, 62, 63):
+        packed = content[: len(content) - less] + cut
+        assert gunzip_size(packed) == 0
+        # Read as a size, these bytes are in proportion to what is in front of them.
+        assert gunzip_size(packed.replace(b"\x1f", b"\x1e").replace(b"\x1e", b"\x1f", 1)) > 0
+
+
 @pytest.mark.parametrize("engine", ["zlib", "isal.isal_zlib"])
 class TestGunzipInOneCall:
     """A body that is one member is decoded in one call: the bounded steps are the reference."""
