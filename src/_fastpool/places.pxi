@@ -8,7 +8,8 @@ cdef extern from *:
 
     typedef struct {
         PyObject *name;             /* owned; str */
-        PyMemberDef *definition;    /* the class's, with the offset in its objects */
+        PyMemberDef *definition;    /* the class's */
+        Py_ssize_t at;              /* its offset in the class's objects */
     } fp_member;
 
     /* What a `__slots__` descriptor stands for, or NULL. */
@@ -35,7 +36,7 @@ cdef extern from *:
         PyObject *value = PyMember_GetOne((char *)owner, member->definition);
         if (value == NULL) PyErr_Clear();
     #else
-        PyObject *value = *(PyObject **)((char *)owner + member->definition->offset);
+        PyObject *value = *(PyObject **)((char *)owner + member->at);
         Py_XINCREF(value);
     #endif
         return value;
@@ -64,7 +65,7 @@ cdef extern from *:
     #ifdef Py_GIL_DISABLED
         return PyMember_SetOne((char *)owner, member->definition, value);
     #else
-        PyObject **place = (PyObject **)((char *)owner + member->definition->offset);
+        PyObject **place = (PyObject **)((char *)owner + member->at);
         PyObject *old = *place;
         *place = Py_NewRef(value);
         Py_XDECREF(old);
@@ -73,10 +74,11 @@ cdef extern from *:
     }
     """
     ctypedef struct PyMemberDef:
-        pass
+        Py_ssize_t offset
     ctypedef struct fp_member:
         PyObject *name
         PyMemberDef *definition
+        Py_ssize_t at
     PyMemberDef *fp_member_of(object descriptor)
     bint fp_takes_nothing(object method)
     object fp_call(object method, object self)
@@ -214,6 +216,7 @@ cdef int bind_names(object cls, tuple names, fp_member *members) except -1:
         members[i].definition = fp_member_of(vars(cls)[name])
         if members[i].definition is NULL:
             raise TypeError(f"{cls.__name__}.{name} is not a member")
+        members[i].at = members[i].definition.offset
         Py_INCREF(name)
         members[i].name = <PyObject *> name
     return 0
