@@ -36,13 +36,13 @@ def send_in_pool(pool, Call call not None):
 
 
 cdef object attempt(object pool, int bits, Call call):
-    tunnel = fill_in(pool, bits & HAS_MEMBERS, call)
+    cdef bint tunnel = fill_in(pool, bits & HAS_MEMBERS, call)
     cdef object conn = None
     cdef object response = None
     cdef object failure = None
     try:
         if bits & OUR_GET_CONN:
-            conn = checkout(pool, call.pool_timeout)
+            conn = take_out(pool, bits & HAS_MEMBERS, call.pool_timeout)
         else:
             conn = pool._get_conn(timeout=call.pool_timeout)
         if tunnel and conn.is_closed:
@@ -55,12 +55,15 @@ cdef object attempt(object pool, int bits, Call call):
         raise
     if failure is not None:
         return pool._retry_failure(failure, call)
-    if call.release_conn:
+    if fp_true(call.release_conn):
         take_back(pool, bits, conn, response)
-    location = call.redirect and response.get_redirect_location()
-    if location:
-        return pool._redirect(response, location, call)
-    if may_retry_status(call.retries, call.method, response):
+    if fp_true(call.redirect):
+        location = response.get_redirect_location()
+        if location:
+            return pool._redirect(response, location, call)
+    if not is_final(call.retries, response) and may_retry_status(
+        call.retries, call.method, response
+    ):
         return pool._retry_status(response, call)
     return response
 
@@ -90,7 +93,7 @@ def repeat(pool, Call call not None):
     )
 
 
-cdef object fill_in(object pool, bint known, Call call):
+cdef bint fill_in(object pool, bint known, Call call) except -1:
     """What the call leaves open; returns whether it needs a tunnel through a proxy."""
     scheme = None
     if not call.clean:
@@ -101,10 +104,13 @@ cdef object fill_in(object pool, bint known, Call call):
         call.retries = pool._retries_of(call.retries, call.redirect)
     if call.release_conn is None:
         call.release_conn = call.preload_content
-    if call.assert_same_host and not pool.is_same_host(call.url):
+    if fp_true(call.assert_same_host) and not pool.is_same_host(call.url):
         pool._refuse_host(call.url, call.retries)
-    tunnel = fp_read(pool, known, &of_pool.proxy) is not None and pool._needs_tunnel(scheme)
-    if tunnel or call.headers is None or fp_read(pool, known, &of_pool.proxy_headers):
+    cdef bint tunnel = (
+        fp_read(pool, known, &of_pool.proxy) is not None and pool._needs_tunnel(scheme)
+    )
+    proxy_headers = fp_read(pool, known, &of_pool.proxy_headers)
+    if tunnel or call.headers is None or not fp_is_empty_dict(proxy_headers) and proxy_headers:
         call.headers = pool._headers_to_send(call.headers, tunnel)
     if call.body is not None and (type(call.body) is not bytes or call.body_pos is not None):
         call.body_pos = pool_module["set_file_position"](call.body, call.body_pos)
@@ -142,7 +148,7 @@ cdef object clock_of(object pool, object timeout):
 cdef object ask(object pool, int bits, object conn, Call call):
     """The response to the request, by `_make_request()`."""
     fp_write(conn, has_place(conn), &of_connection.defer_redirect_body, call.follows)
-    response_conn = None if call.release_conn else conn
+    response_conn = None if fp_true(call.release_conn) else conn
     if bits & OUR_MAKE_REQUEST and call.others is None:
         call.response_conn = response_conn
         return run_one(pool, bits, conn, call)

@@ -1,6 +1,7 @@
 # Layer 5: cdef class Call, the arguments of one urlopen() of a pool.  Owns their names and
 # defaults.  Belongs to the one thread that makes the call.
 
+cdef str GET = "GET"                    # the same object in most programs
 cdef object DEFAULT_TIMEOUT = None      # pool.util.timeout._DEFAULT_TIMEOUT
 
 
@@ -61,11 +62,17 @@ cdef class Call:
         self.target = value
         self.target_at = 0
 
-    cdef Text target_text(self) except *:
-        cdef Text text = text_of(self.target)
+    cdef inline int find_target(self, Text *text) except -1:
+        """The memory of the request target; encoding errors as text_of() has them."""
+        if PyUnicode_IS_ASCII(self.target):
+            text[0] = text_ascii(self.target)
+        else:
+            text[0] = text_of(self.target)
         if self.target_at and text.size == <size_t> self.target_at:
-            return text_literal(b"/", 1)
-        return text_literal(text.data + self.target_at, text.size - self.target_at)
+            text[0] = text_literal(b"/", 1)
+        else:
+            text[0] = text_literal(text.data + self.target_at, text.size - self.target_at)
+        return 0
 
     cdef int take(self, dict keywords) except -1:
         cdef dict others = None

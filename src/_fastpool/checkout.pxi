@@ -15,22 +15,37 @@ def bind_pools(queue_class, dict module not None):
     pool_module = module
 
 
-cpdef object checkout(object pool, object timeout):
-    """An idle connection that is still good, or a fresh one; `HTTPConnectionPool._get_conn()`."""
-    cdef bint known = is_pool_with_place(pool)
+def checkout(pool, timeout):
+    """`HTTPConnectionPool._get_conn()`."""
+    return take_out(pool, is_pool_with_place(pool), timeout)
+
+
+cdef object take_out(object pool, bint known, object timeout):
+    """An idle connection that is still good, or a fresh one."""
+    cdef bint taken = False
     idle = fp_read(pool, known, &of_pool.pool)
     if idle is None:
         pool._refuse_closed()
     try:
-        # A signal handler runs between two bytecodes, and so never between this and the `try`.
         conn = take_idle(fp_read(pool, known, &of_pool.block), idle, timeout)
-    except queue_errors(QueueEmpty, "Empty"):
-        pool._find_nothing()
-        conn = None
-    try:
+        # A signal handler runs between two bytecodes, and so never between these two lines.
+        taken = True
         if conn is not None and not is_usable(conn):
             pool._reset(conn)
-        return conn or pool._new_conn()
+        return conn if conn is not None and fp_true(conn) else pool._new_conn()
+    except BaseException as e:
+        if taken:
+            pool._put_conn(None)
+        if taken or not isinstance(e, queue_errors(QueueEmpty, "Empty")):
+            raise
+        pool._find_nothing()
+    return open_one(pool)
+
+
+cdef object open_one(object pool):
+    """A fresh connection, where there was none to take."""
+    try:
+        return pool._new_conn()
     except BaseException:
         pool._put_conn(None)
         raise
@@ -77,19 +92,22 @@ cdef bint looks_plainly() except -1:
     return True
 
 
-cpdef object give_back(object pool, object conn):
-    """Put a connection, or with None the right to open one, into the idle ones;
-    `HTTPConnectionPool._put_conn()`."""
-    cdef bint known = is_pool_with_place(pool)
+def give_back(pool, conn):
+    """`HTTPConnectionPool._put_conn()`."""
+    put_back(pool, is_pool_with_place(pool), conn)
+
+
+cdef int put_back(object pool, bint known, object conn) except -1:
+    """Put a connection, or with None the right to open one, into the idle ones."""
     idle = fp_read(pool, known, &of_pool.pool)
     if conn is not None and not may_keep(conn):
         inherited = is_inherited(conn)
         conn.close()
         if inherited and isinstance(idle, SlotPool):
-            return  # in a forked child it has all its rights back already
+            return 0    # in a forked child it has all its rights back already
     if idle is None:
         pool._drop(conn, None)
-        return
+        return 0
     try:
         if type(idle) is SlotQueue:
             (<SlotPool> idle).give(conn, False, None)
@@ -101,16 +119,18 @@ cpdef object give_back(object pool, object conn):
         if fp_read(pool, known, &of_pool.pool) is None:
             # Closed at the same time, perhaps before our put.
             pool_module["_close_pool_connections"](idle)
+    return 0
 
 
 cdef int take_back(object pool, int bits, object conn, object response) except -1:
     """Put back a connection, unless its response was left unread to be drained."""
-    if type(response) is not Response or 300 <= status_of(response) < 400:
+    cdef int code = code_of(response)
+    if code < 0 or 300 <= code < 400:
         if getattr(response, "_redirect_deferred", False) is True:
             response._connection = conn
             return 0
     if bits & OUR_PUT_CONN:
-        give_back(pool, conn)
+        put_back(pool, bits & HAS_MEMBERS, conn)
     else:
         pool._put_conn(conn)
     return 0

@@ -4,7 +4,6 @@
 
 
 cdef object NOT_GIVEN = None
-cdef str GET = "GET"                    # the same object in most programs
 
 
 def bind_not_given(mark):
@@ -13,15 +12,15 @@ def bind_not_given(mark):
     NOT_GIVEN = mark
 
 
-def send(owner, method, url, headers, timeout, dict keywords not None):
+def send(owner, method, url, headers, timeout, dict keywords not None, /):
     """`owner.request(method, url, headers=..., timeout=..., **keywords)` of a manager or a pool,
     without fields; `keywords` is the caller's to give away."""
     cdef int bits = ours_of_manager(owner)
     cdef bint in_body
     cdef Call call
-    if type(method) is not str or not is_upper(method):
+    if method is not GET and (type(method) is not str or not is_upper(method)):
         method = method.upper()
-    if bits & OUR_ENCODING and len(url_methods) == len(usual_url_methods):
+    if bits & OUR_ENCODING and PySet_GET_SIZE(url_methods) == PySet_GET_SIZE(usual_url_methods):
         in_body = method is not GET and method not in usual_url_methods
     else:
         in_body = method not in owner._encode_url_methods
@@ -66,7 +65,7 @@ cdef bint is_upper(str method) except -1:
     cdef size_t i
     if not PyUnicode_IS_ASCII(method):
         return False
-    text = text_of(method)
+    text = text_ascii(method)
     for i in range(text.size):
         if c"a" <= text.data[i] <= c"z":
             return False
@@ -85,10 +84,8 @@ def send_from_manager(manager, tuple request not None, dict keywords not None):
 cdef object send_from(object manager, int bits, Call call, dict keywords):
     """`keywords` are those that `call` was made of, without headers and timeout."""
     cdef bint known = bits & HAS_MEMBERS
-    cdef object method = call.method
     cdef object url = call.target
     cdef object headers = call.headers
-    cdef object redirect = call.redirect
     pool = None
     if bits & NO_PROXY or fp_attribute(fp_own(manager), manager, "proxy") is None:
         pool = (<Origins?> fp_read(manager, known, &of_manager.origins)).look_up(
@@ -99,16 +96,19 @@ cdef object send_from(object manager, int bits, Call call, dict keywords):
     else:
         call.clean = True
     body_pos = None
-    if redirect and call.body is not None and type(call.body) is not bytes:
+    # The manager follows: redirects' bodies then stay on the wire, to be drained in limits.
+    call.follows = call.redirect
+    if call.body is not None and fp_true(call.follows) and type(call.body) is not bytes:
         # Noted here, because after a redirect the next pool would find the body's end.
         body_pos = pool_module["set_file_position"](call.body, call.body_pos)
     response = send_to(pool, call, keywords)
-    if not redirect or (type(response) is Response and status_of(response) < 300):
+    if 0 <= code_of(response) < 300 or not fp_true(call.follows):
         return response
     keywords = with_timeout_of(call, keywords)
     keywords.pop("redirect", None)
     keywords["headers"] = headers
-    return manager._follow(pool, (method, url, redirect), keywords, body_pos, response)
+    request = (call.method, url, call.follows)
+    return manager._follow(pool, request, keywords, body_pos, response)
 
 
 cdef object send_to(object pool, Call call, dict keywords):
@@ -118,7 +118,5 @@ cdef object send_to(object pool, Call call, dict keywords):
         own = {"redirect": False, "assert_same_host": False, "headers": call.headers}
         keywords = with_timeout_of(call, keywords)
         return pool.urlopen(call.method, call.url, **{**keywords, **own})
-    # The manager follows: redirects' bodies then stay on the wire, to be drained in limits.
-    call.follows = call.redirect
     call.redirect = call.assert_same_host = False
     return attempt(pool, bits, call)

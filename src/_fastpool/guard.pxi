@@ -24,7 +24,7 @@ cdef class Guard:
 
     cdef object verdict(self, object conn):
         """transport_of() for compiled callers."""
-        if not self.connections.of(type(conn)) or self.is_hooked(conn):
+        if not self.connections.on(type(conn)).bits or self.is_hooked(conn):
             return None
         sock = fp_read(conn, True, &of_connection.sock)
         if sock is None:
@@ -32,15 +32,18 @@ cdef class Guard:
             sock = fp_read(conn, True, &of_connection.sock)
         return verdict_on(self.sockets, sock)
 
-    cdef bint is_hooked(self, object conn) except -1:
+    cdef inline bint is_hooked(self, object conn) except -1:
         """A method was set on the instance.  Asked again only when its attributes have become
         more or fewer than they were when there was no hook among them."""
-        cdef dict own = fp_own(conn)
+        cdef dict own
         wire = fp_read(conn, True, &of_connection.wire)
-        if wire is not None and (<Wire?> wire).unhooked == PyDict_Size(own):
+        if wire is not None and (<Wire?> wire).unhooked == fp_own_size(conn):
+            return False
+        own = fp_own(conn)
+        if wire is not None and (<Wire?> wire).unhooked == len(own):
             return False
         if has_any(own, self.hooks):
             return True
         if wire is not None:
-            (<Wire?> wire).unhooked = PyDict_Size(own)
+            (<Wire?> wire).unhooked = len(own)
         return False

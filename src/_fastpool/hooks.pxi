@@ -28,7 +28,7 @@ cdef dict bit_of = {
 }
 cdef list our_methods = []      # (bit, name -> function)
 cdef tuple hookable = ()        # all those names
-cdef object url_methods = ()    # RequestMethods._encode_url_methods, a set that may be changed
+cdef set url_methods = set()    # RequestMethods._encode_url_methods, a set that may be changed
 cdef frozenset usual_url_methods = frozenset()  # as it was: asked without a lock
 
 
@@ -78,9 +78,8 @@ cdef class OwnNames:
     cdef int bits               # NO_PROXY, or 0
 
     cdef bint are(self, dict own) except -1:
+        """Whether `own` has none, though it is not as it was."""
         cdef uint64_t version = fp_dict_version(own)
-        if version and version == self.version:
-            return True
         if self.count != PyDict_Size(own):
             return False
         if version:
@@ -96,10 +95,21 @@ cdef OwnNames own_names(dict own):
     return names
 
 
-cdef int ours(Verdicts owners, object owner, const fp_member *unhooked) except -1:
+cdef inline int ours(Verdicts owners, object owner, const fp_member *unhooked) except -1:
     """The OUR_ bits of a pool or a manager."""
-    cdef dict own
+    cdef uint64_t version
     cdef int bits = bits_on(owners, owner)
+    if bits & HAS_MEMBERS:
+        version = fp_own_version(owner)
+        known = fp_peek(owner, unhooked)
+        if version and type(known) is OwnNames and version == (<OwnNames> known).version:
+            return bits | (<OwnNames> known).bits
+    return look_for_hooks(owner, bits, unhooked)
+
+
+cdef int look_for_hooks(object owner, int bits, const fp_member *unhooked) except -1:
+    """ours(), for an owner whose class says `bits`, and whose attributes are not as they were."""
+    cdef dict own
     if bits & ~HAS_MEMBERS == 0:
         return bits
     own = fp_own(owner)

@@ -13,7 +13,7 @@ cdef enum:
 
 # Of the policy that was found simple last; see is_simple().
 cdef uint64_t simple_version = 0        # of its attributes
-cdef object simple_statuses = None      # its RETRY_AFTER_STATUS_CODES
+cdef unsigned int simple_tag = 0        # of its class
 cdef object simple_forcelist = None     # its own, a set that was empty
 
 
@@ -27,22 +27,22 @@ def examine_retry(cls):
 cdef Verdicts policies = Verdicts(examine_retry)
 
 
-cdef bint is_simple(object retries) except -1:
+cdef inline bint is_simple(object retries) except -1:
     """Nothing has happened to a policy yet, nobody has hooked it, and no status below
     FIRST_ERROR is one that it would repeat; False, too, where nothing can be remembered."""
-    cdef dict own = fp_own(retries)
-    cdef uint64_t version = fp_dict_version(own)
-    known = verdict_on(policies, retries)
-    if version == 0 or known is None:
-        return False
-    if version == simple_version and known is simple_statuses:
+    cdef uint64_t version = fp_own_version(retries)
+    if version and version == simple_version and fp_version_of(retries) == simple_tag:
         return PySet_GET_SIZE(simple_forcelist) == 0
-    return look_simple(own, known)
+    return look_simple(retries)
 
 
-cdef bint look_simple(dict own, object known) except -1:
-    """is_simple(), of a policy's own attributes and what is known of its class."""
-    global simple_version, simple_statuses, simple_forcelist
+cdef bint look_simple(object retries) except -1:
+    """is_simple(), for a policy that is not the last one, or not as it was."""
+    global simple_version, simple_tag, simple_forcelist
+    cdef dict own = fp_own(retries)
+    if fp_dict_version(own) == 0:
+        return False
+    known = verdict_on(policies, retries)
     forcelist = own.get("status_forcelist")
     if type(known) is not frozenset or type(forcelist) is not set or forcelist:
         return False
@@ -51,17 +51,23 @@ cdef bint look_simple(dict own, object known) except -1:
     if any([status < FIRST_ERROR for status in known]):
         return False
     simple_version = 0          # until all three are of this policy
-    simple_statuses = known
     simple_forcelist = forcelist
-    simple_version = fp_dict_version(own)
+    simple_tag = fp_version_of(retries)
+    if simple_tag:
+        simple_version = fp_dict_version(own)
     return True
+
+
+cdef inline bint is_final(object retries, object response) except -1:
+    """Whether a policy lets a response be, as far as known without asking it."""
+    return 0 <= code_of(response) < FIRST_ERROR and is_simple(retries)
 
 
 cpdef bint may_retry_status(retries, method, response) except -1:
     """Whether a policy for retries wants a response's status to be tried again."""
-    status = status_of(response)
-    if type(status) is int and <long> status < FIRST_ERROR and is_simple(retries):
+    if is_final(retries, response):
         return False
+    status = response.status
     known = verdict_on(policies, retries)
     if known is not None and not has_any(fp_own(retries), HOOKS_OF_RETRY):
         forced = fp_attribute(fp_own(retries), retries, "status_forcelist")

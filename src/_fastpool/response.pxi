@@ -9,8 +9,22 @@ cdef extern from *:
     static inline PyObject *fp_new(PyObject *type, PyObject *no_arguments) {
         return ((PyTypeObject *)type)->tp_new((PyTypeObject *)type, no_arguments, NULL);
     }
+
+    /* An int from 0 to 2**15, at least, as a number; -1 for anything else, NULL included. */
+    static inline int fp_small_int(PyObject *value) {
+        if (value == NULL || !PyLong_CheckExact(value)) return -1;
+    #if PY_VERSION_HEX >= 0x030C0000
+        if (!PyUnstable_Long_IsCompact((PyLongObject *)value)) return -1;
+        Py_ssize_t number = PyUnstable_Long_CompactValue((PyLongObject *)value);
+    #else
+        if (Py_SIZE(value) != 1) return -1;
+        Py_ssize_t number = ((PyLongObject *)value)->ob_digit[0];
+    #endif
+        return number >= 0 && number <= 32768 ? (int)number : -1;
+    }
     """
     object fp_new(object type, object no_arguments)
+    int fp_small_int(PyObject *value) noexcept
 
 cdef object Response = None             # pool.response.HTTPResponse
 cdef tuple NOTHING = ()
@@ -91,7 +105,7 @@ expose_response()
 
 cdef ResponseState response_new(ResponseHead head, object body):
     """A response with its head, and its body if there is nothing left to do for that."""
-    cdef ResponseState response = fp_new(Response, NOTHING)
+    cdef ResponseState response = <ResponseState> fp_new(Response, NOTHING)
     response.head = head
     response.code = head.status
     response.body = body
@@ -136,7 +150,7 @@ cpdef bint gunzip_body(ResponseState response) except -1:
         return False
     if coding not in Response.CONTENT_DECODERS:
         return False
-    found = gunzips.of(Response)
+    found = gunzips.on(Response).verdict
     if (
         found is None
         or fp_dict_get(response_names, "_get_decoder") is not found[0]
@@ -151,7 +165,8 @@ cpdef bint gunzip_body(ResponseState response) except -1:
     return True
 
 
-cdef inline object status_of(object response):
-    if type(response) is Response:
-        return fp_field(<void *> (<ResponseState> response).code)
-    return response.status
+cdef inline int code_of(object response) noexcept:
+    """The status of a response that is ours, -1 of others or where somebody has put what is no
+    status; `response.status` says it then."""
+    return fp_small_int(<PyObject *> (<ResponseState> response).code) \
+        if type(response) is Response else -1

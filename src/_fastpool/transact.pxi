@@ -14,7 +14,7 @@ def bind_client(Guard which not None, dict functions not None):
     steps = functions
 
 
-cdef object exchange(object pool, object conn, Call call, object timeout):
+cdef inline object exchange(object pool, object conn, Call call, object timeout):
     """Send a request over a connection and return its response; None if it is not for us.
 
     `timeout` are the seconds that one receive may take, or a Timeout to be asked for them when
@@ -36,9 +36,11 @@ cdef object exchange(object pool, object conn, Call call, object timeout):
     send_timeout = fp_read(conn, True, &of_connection.timeout)
     try:
         rest = begin(conn, wire, direct, call)
-        if call.follows:
+        if fp_true(call.follows):
             wire.x.defer_redirect = 1
-        head = wire.exchange(sock, direct, send_timeout, seconds, rest, call.preload_content)
+        head = wire.exchange(
+            sock, direct, send_timeout, seconds, rest, fp_true(call.preload_content)
+        )
     except Exception as e:
         # Raises the exception that it stands for, if there is one.
         steps["explain"](e, wire, (pool, call.url), seconds)
@@ -48,7 +50,7 @@ cdef object exchange(object pool, object conn, Call call, object timeout):
     head.target = call.target
     head.target_at = call.target_at
     head.retries = call.retries
-    if head.body is None or not call.preload_content:
+    if head.body is None or not fp_true(call.preload_content):
         head.reader = BodyReader(wire, sock, direct, seconds)
     response = respond(conn, head, call)
     if not head.keep_alive and head.status != 101:
@@ -68,22 +70,24 @@ cdef object read_limit(object pool, Call call, object timeout):
     return seconds
 
 
-cdef object begin(object conn, Wire wire, bint direct, Call call):
+cdef inline object begin(object conn, Wire wire, bint direct, Call call):
     """Serialise the head, and send a body that is not one block; returns what is to be sent."""
     cdef str method = call.method
     cdef Text target
     cdef object body = call.body
     cdef Py_ssize_t length
-    if body is None and not call.chunked:
-        bodiless = req_method(text_of(method)) & METHOD_BODILESS
-        length = FRAME_BY_CALLER if bodiless else 0
-    elif type(body) is bytes and not call.chunked:
+    if body is None and not fp_true(call.chunked):
+        if method is GET or req_method(text_of(method)) & METHOD_BODILESS:
+            length = FRAME_BY_CALLER
+        else:
+            length = 0
+    elif type(body) is bytes and not fp_true(call.chunked):
         length = PyBytes_GET_SIZE(body)
         fp_write(conn, True, &of_connection.body_started, True)
     else:
         request = (method, call.url, call.headers, call.chunked)
         return steps["send_body"](conn, wire, direct, request, body)
-    target = call.target_text()
+    call.find_target(&target)
     if target.data[0] != c"/" and call.url[:4] == "http":
         host = steps["host_field"](conn, call.url)
     else:
@@ -101,15 +105,15 @@ cdef object respond(object conn, ResponseHead head, Call call):
     cdef ResponseState response = response_new(
         head, head.body if complete and not head.encoded else None
     )
-    if not call.decode_content:
+    if not fp_true(call.decode_content):
         response.decode_content = False
-    if not call.enforce_content_length:
+    if not fp_true(call.enforce_content_length):
         response.enforce_content_length = False
     if head.defects:
         conn._log_odd_headers(response._original_response, call.url)
     if not complete:
         response._sock_shutdown = conn.sock.shutdown
-        if call.preload_content:
+        if fp_true(call.preload_content):
             if is_followed(head, response, call):
                 response._redirect_deferred = True
             else:
@@ -117,7 +121,7 @@ cdef object respond(object conn, ResponseHead head, Call call):
     elif head.encoded:
         if is_followed(head, response, call):
             response._redirect_deferred = True      # never decoded, if it is followed
-        elif not call.decode_content or not gunzip_body(response):
+        elif not fp_true(call.decode_content) or not gunzip_body(response):
             response._set_body(head.body)
     if head.retries is not None and not is_simple(head.retries) and head.retries.history:
         response.retries = head.retries     # the last redirect says where it came from
@@ -128,6 +132,6 @@ cdef object respond(object conn, ResponseHead head, Call call):
 
 cdef bint is_followed(ResponseHead head, object response, Call call) except -1:
     """The response is a redirect on the way to somewhere else, and no answer."""
-    if not 300 <= head.status < 400 or not call.follows:
+    if not 300 <= head.status < 400 or not fp_true(call.follows):
         return False
     return bool(response.get_redirect_location())
