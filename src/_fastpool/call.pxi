@@ -5,6 +5,9 @@ cdef str GET = "GET"                    # the same object in most programs
 cdef object DEFAULT_TIMEOUT = None      # pool.util.timeout._DEFAULT_TIMEOUT
 
 
+from cpython.ref cimport Py_REFCNT
+
+
 @cython.final
 @cython.freelist(16)
 cdef class Call:
@@ -74,6 +77,44 @@ cdef class Call:
             text[0] = text_literal(text.data + self.target_at, text.size - self.target_at)
         return 0
 
+    cdef int forget(self) except -1:
+        """Be as new."""
+        self.method = self.target = self.headers = self.retries = self.clock = None
+        self.target_at = 0
+        self.clean = False
+        self.timeout = DEFAULT_TIMEOUT
+        if self.release_conn is not None:
+            self.release_conn = None
+        if self.response_conn is not None:
+            self.response_conn = None
+        if self.redirect is not True:
+            self.redirect = True
+        if self.follows is not True:
+            self.follows = True
+        if self.assert_same_host is not True:
+            self.assert_same_host = True
+        if self.preload_content is not True:
+            self.preload_content = True
+        self.forget_seldom()
+        return 0
+
+    cdef int forget_seldom(self) except -1:
+        if self.body is not None:
+            self.body = None
+        if self.body_pos is not None:
+            self.body_pos = None
+        if self.pool_timeout is not None:
+            self.pool_timeout = None
+        if self.others is not None:
+            self.others = None
+        if self.chunked is not False:
+            self.chunked = False
+        if self.decode_content is not True:
+            self.decode_content = True
+        if self.enforce_content_length is not True:
+            self.enforce_content_length = True
+        return 0
+
     cdef int take(self, dict keywords) except -1:
         cdef dict others = None
         for name, value in keywords.items():
@@ -114,12 +155,30 @@ cdef class Call:
         return True
 
 
+cdef Call spare_call = None             # with a GIL: a call that is over, as new
+
+
 cdef Call call_new(object method, object url, object headers, dict keywords):
     """A call with these headers; `keywords` are urlopen()'s others."""
-    cdef Call call = Call.__new__(Call)
+    global spare_call
+    cdef Call call = spare_call
+    if call is None:
+        call = Call.__new__(Call)
+    else:
+        spare_call = None
     call.method = method
     call.target = url
     call.headers = headers
     if keywords:
         call.take(keywords)
     return call
+
+
+cdef int call_over(Call call) except -1:
+    """Keep a call that its caller alone refers to for the next one: it has twenty fields."""
+    global spare_call
+    if FP_HAS_GIL and Py_REFCNT(call) == 1:
+        call.forget()
+        # Race: a finaliser that ran just now has made a request, and kept its call.
+        spare_call = call
+    return 0

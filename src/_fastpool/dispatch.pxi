@@ -41,8 +41,11 @@ def send(owner, method, url, headers, timeout, dict keywords not None, /):
     if timeout is not NOT_GIVEN:
         call.timeout = timeout
     if bits & OUR_SENDING:
-        return send_from(owner, bits, call, keywords)
-    return attempt(owner, bits, call)
+        response = send_from(owner, bits, call, keywords)
+    else:
+        response = attempt(owner, bits, call)
+    call_over(call)
+    return response
 
 
 cdef dict with_timeout(dict keywords, object timeout):

@@ -79,10 +79,10 @@ cdef class Origins:
 
     cdef tuple entry_of(self, str url, Py_ssize_t *size):
         """What is known of the origin of an ASCII URL, and its size in bytes."""
-        cdef Text text = text_of(url)
+        cdef Text text = text_ascii(url)
         cdef tuple entry = self.newest
         if entry is not None:
-            size[0] = url_behind(text, text_of(entry[4]))
+            size[0] = url_behind(text, text_ascii(entry[4]))
             if size[0]:
                 return entry
         size[0] = url_plain_origin(text)
