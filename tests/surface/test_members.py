@@ -7,7 +7,9 @@ follows them as it does in urllib3.
 from __future__ import annotations
 
 import copy
+import gc
 import pickle
+import weakref
 from types import ModuleType
 from typing import Any
 from unittest import mock
@@ -193,3 +195,91 @@ def test_managers_configuration_travels(echo: Any) -> None:
         assert twin.connection_pool_kw["maxsize"] == 7
         assert twin.headers == {"a": "b"}
         assert twin.request("GET", f"http://{host}:{port}/echo").status == 200
+
+
+def test_count_that_was_read_stays_what_it_was(impl: ModuleType, echo: Any) -> None:
+    with pool_of(impl, echo) as origin:
+        origin.num_requests = int("100000")  # no constant, and none that CPython shares
+        read = []
+        for _ in range(3):
+            assert origin.request("GET", "/echo").status == 200
+            assert origin.request("GET", "/echo").status == 200
+            read.append(origin.num_requests)
+        assert read == [100002, 100004, 100006]
+
+
+@pytest.mark.parametrize("start", [-7, -1, 0, 255, 2**15 - 2, 2**30 - 2, 2**31, 2**60 - 1, 2**70])
+def test_count_from_anywhere(impl: ModuleType, echo: Any, start: int) -> None:
+    with pool_of(impl, echo) as origin:
+        origin.num_requests = int(str(start))
+        for _ in range(4):
+            assert origin.request("GET", "/echo").status == 200
+        assert origin.num_requests == start + 4
+
+
+@pytest.mark.parametrize("start", [1.5, True])
+def test_count_that_is_no_int(impl: ModuleType, echo: Any, start: Any) -> None:
+    with pool_of(impl, echo) as origin:
+        origin.num_requests = start
+        for _ in range(2):
+            assert origin.request("GET", "/echo").status == 200
+        assert origin.num_requests == start + 2
+
+
+def test_connection_that_says_it_is_false(echo: Any) -> None:
+    made: list[Any] = []
+
+    class Own(pool.HTTPConnectionPool.ConnectionCls):
+        def __init__(self, *args: Any, **kw: Any) -> None:
+            super().__init__(*args, **kw)
+            made.append(self)
+
+    with pool_of(pool, echo) as origin:
+        origin.ConnectionCls = Own
+        for _ in range(2):
+            assert origin.request("GET", "/echo").status == 200
+        assert len(made) == 1
+        Own.__bool__ = lambda self: False  # type: ignore[attr-defined]
+        assert origin.request("GET", "/echo").status == 200
+        assert len(made) == 2
+    for conn in made:
+        conn.close()
+
+
+class Headers(dict):  # type: ignore[type-arg]
+    """A dict that can be referred to weakly."""
+
+
+def test_request_leaves_nothing_to_the_next(echo: Any) -> None:
+    with pool.PoolManager(timeout=10) as manager:
+        url = echo.url("/echo")
+        first = Headers({"X-First": "1"})
+        seen = weakref.ref(first)
+        posted = manager.request(
+            "POST", url, body=b"of the first", headers=first, timeout=7, retries=pool.Retry(2),
+            redirect=False, preload_content=False, decode_content=False, chunked=True,
+        )  # fmt: skip
+        posted.drain_conn()
+        posted.release_conn()
+        del posted, first
+        gc.collect()
+        assert seen() is None
+        plain = manager.request("GET", url)
+        assert b"X-First" not in plain.data
+        assert b"of the first" not in plain.data
+        assert b"Transfer-Encoding" not in plain.data
+
+
+def test_request_within_a_finaliser_of_another(echo: Any) -> None:
+    statuses: list[int] = []
+
+    class Asking(Headers):
+        def __del__(self) -> None:
+            statuses.append(manager.request("GET", echo.url("/echo"), headers={"B": "1"}).status)
+
+    with pool.PoolManager(timeout=10) as manager:
+        for _ in range(3):
+            assert manager.request("GET", echo.url("/echo"), headers=Asking(a="1")).status == 200
+            gc.collect()
+        assert statuses == [200] * 3
+        assert b"B: 1" not in manager.request("GET", echo.url("/echo"), headers={"C": "2"}).data
