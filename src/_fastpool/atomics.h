@@ -1,6 +1,6 @@
 /* The atomic primitives of the core: load, store, exchange, compare-and-swap, add.
  *
- * Everything is sequentially consistent except the two `relaxed` accessors.  The slot array
+ * Everything is sequentially consistent except the `relaxed` accessors.  The slot array
  * needs a store-then-load order (see slots.pxi, I4) that acquire/release does not give, and
  * on x86 a weaker compare-and-swap costs the same.
  *
@@ -39,6 +39,12 @@ static inline uint32_t fp_load_relaxed_u32(uint32_t *p) {
     return __atomic_load_n(p, __ATOMIC_RELAXED);
 }
 static inline void fp_store_relaxed_u32(uint32_t *p, uint32_t v) {
+    __atomic_store_n(p, v, __ATOMIC_RELAXED);
+}
+static inline uint64_t fp_load_relaxed_u64(uint64_t *p) {
+    return __atomic_load_n(p, __ATOMIC_RELAXED);
+}
+static inline void fp_store_relaxed_u64(uint64_t *p, uint64_t v) {
     __atomic_store_n(p, v, __ATOMIC_RELAXED);
 }
 
@@ -120,6 +126,13 @@ static inline void fp_store_u64(uint64_t *p, uint64_t v) { (void)fp_exchange_u64
 static inline void fp_store_ptr(void **p, void *v) { (void)fp_exchange_ptr(p, v); }
 static inline uint32_t fp_load_relaxed_u32(uint32_t *p) { return *(volatile uint32_t *)p; }
 static inline void fp_store_relaxed_u32(uint32_t *p, uint32_t v) { *(volatile uint32_t *)p = v; }
+#if defined(_WIN64)
+static inline uint64_t fp_load_relaxed_u64(uint64_t *p) { return *(volatile uint64_t *)p; }
+static inline void fp_store_relaxed_u64(uint64_t *p, uint64_t v) { *(volatile uint64_t *)p = v; }
+#else   /* a plain access to 64 bits would be two */
+static inline uint64_t fp_load_relaxed_u64(uint64_t *p) { return fp_load_u64(p); }
+static inline void fp_store_relaxed_u64(uint64_t *p, uint64_t v) { fp_store_u64(p, v); }
+#endif
 
 #else
 #error "fastpool needs the atomics of GCC, Clang or MSVC"

@@ -1,5 +1,5 @@
 # Layer 0.  Owns nothing: declares the only atomic primitives of the core (atomics.h).
-# Contract: sequentially consistent, except the two `relaxed` accessors.  Calls nothing.
+# Contract: sequentially consistent, except the `relaxed` accessors.  Calls nothing.
 
 cdef extern from "atomics.h" nogil:
     uint32_t fp_load_u32(uint32_t *p)
@@ -20,3 +20,5 @@ cdef extern from "atomics.h" nogil:
     uint64_t fp_add_u64(uint64_t *p, uint64_t value)
     uint32_t fp_load_relaxed_u32(uint32_t *p)
     void fp_store_relaxed_u32(uint32_t *p, uint32_t value)
+    uint64_t fp_load_relaxed_u64(uint64_t *p)
+    void fp_store_relaxed_u64(uint64_t *p, uint64_t value)

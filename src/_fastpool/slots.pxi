@@ -53,6 +53,7 @@ cdef extern from "pythread.h" nogil:
 cdef enum:
     SLOT_INDEX_BITS = 20
     SLOT_INDEX_MASK = 0xFFFFF
+    SLOT_ONE_MOVE = 0x100000        # the tag counts pushes and pops (44 bits)
     SLOT_MAX_CAPACITY = 0xFFFFE     # slots
     # One sleep in microseconds: far below every platform's limit, waits are repeated.
     SLOT_LONGEST_SLEEP = 1000000000
@@ -64,52 +65,55 @@ cdef inline uint32_t slot_top(uint64_t head) noexcept nogil:
     return <uint32_t>(head & SLOT_INDEX_MASK)
 
 
-cdef inline uint64_t slot_moved(uint64_t head, uint32_t top) noexcept nogil:
-    """`head` with a new top and the next tag; the tag counts pushes and pops (44 bits)."""
-    return ((head >> SLOT_INDEX_BITS) + 1) << SLOT_INDEX_BITS | top
+cdef inline uint64_t slot_beneath(uint64_t head, uint32_t top) noexcept nogil:
+    """The tag of `head` with another top."""
+    return head & ~<uint64_t>SLOT_INDEX_MASK | top
 
 
-cdef inline uint32_t slot_pop(SlotArray *a, uint64_t *stack) noexcept nogil:
+cdef inline uint32_t slot_pop(SlotArray *a, SlotStack *stack) noexcept nogil:
     """Take the top node into our hands; 0 if there is none."""
-    cdef uint64_t head = fp_load_u64(stack)
-    cdef uint32_t top, below
+    cdef uint64_t head = fp_load_u64(&stack.head)
+    cdef uint64_t below
+    cdef uint32_t top
     while True:
         top = slot_top(head)
         if top == 0:
             return 0
-        # Race (ABA): `top` may be popped and pushed back by others before our CAS, which
-        # makes `below` stale.  Its tag has moved then, so the CAS fails.
-        below = fp_load_relaxed_u32(&a.nodes[top].below)
-        if fp_cas_u64(stack, &head, slot_moved(head, below)):
+        # If the last move was a push, we undo it, and need not wait for `top` to look it up.
+        # Race: the note may be missing yet, or of an older push; then its tag is another one.
+        below = fp_load_relaxed_u64(&stack.replaced) + SLOT_ONE_MOVE
+        if (below ^ head) >> SLOT_INDEX_BITS:
+            # Race (ABA): `top` may be popped and pushed back by others before our CAS, which
+            # makes `below` stale.  Its tag has moved then, so the CAS fails.
+            below = slot_beneath(head, fp_load_relaxed_u32(&a.nodes[top].below))
+        if fp_cas_u64(&stack.head, &head, below + SLOT_ONE_MOVE):
             return top
 
 
-cdef inline void slot_push(SlotArray *a, uint64_t *stack, uint32_t node) noexcept nogil:
+cdef inline void slot_push(SlotArray *a, SlotStack *stack, uint32_t node) noexcept nogil:
     """Give the node out of our hands."""
-    cdef uint64_t head = fp_load_u64(stack)
+    cdef uint64_t head = fp_load_u64(&stack.head)
     cdef uint32_t below
     while True:
         below = slot_top(head)
         fp_store_relaxed_u32(&a.nodes[node].below, below)
         # Race: `below` may leave the stack while we read its depth.  Then the CAS fails.
         fp_store_relaxed_u32(
-            &a.nodes[node].depth,
-            fp_load_relaxed_u32(&a.nodes[below].depth) + 1 if below else 1,
+            &a.nodes[node].depth, fp_load_relaxed_u32(&a.nodes[below].depth) + 1
         )
-        if fp_cas_u64(stack, &head, slot_moved(head, node)):
+        if fp_cas_u64(&stack.head, &head, slot_beneath(head, node) + SLOT_ONE_MOVE):
+            fp_store_relaxed_u64(&stack.replaced, head)
             return
 
 
-cdef uint32_t slot_depth(SlotArray *a, uint64_t *stack, uint64_t *seen) noexcept nogil:
+cdef uint32_t slot_depth(SlotArray *a, SlotStack *stack, uint64_t *seen) noexcept nogil:
     """Nodes in the stack at one moment; its head at that moment goes to `seen`."""
     cdef uint32_t depth
     while True:
-        seen[0] = fp_load_u64(stack)
-        depth = 0
-        if slot_top(seen[0]):
-            depth = fp_load_relaxed_u32(&a.nodes[slot_top(seen[0])].depth)
+        seen[0] = fp_load_u64(&stack.head)
+        depth = fp_load_relaxed_u32(&a.nodes[slot_top(seen[0])].depth)
         # Race: the node may have moved before we read its depth.
-        if fp_load_u64(stack) == seen[0]:
+        if fp_load_u64(&stack.head) == seen[0]:
             return depth
 
 
@@ -126,7 +130,7 @@ cdef inline void slot_publish(SlotArray *a, uint32_t node, void *payload) noexce
     a.nodes[node].payload = payload
     # Race: other nodes may be in other hands just now; then the array counts as filled a
     # moment early, which changes what a forked child finds (slot_new), nothing else.
-    if fp_load_relaxed_u32(&a.filled) == 0 and slot_top(fp_load_u64(&a.free)) == 0:
+    if fp_load_relaxed_u32(&a.filled) == 0 and slot_top(fp_load_u64(&a.free.head)) == 0:
         fp_store_u32(&a.filled, 1)
     slot_push(a, &a.avail, node)
 
@@ -135,13 +139,16 @@ cdef inline void slot_publish(SlotArray *a, uint32_t node, void *payload) noexce
 
 cdef SlotArray *slot_new(uint32_t capacity, bint filled, uint32_t generation) noexcept nogil:
     """A new array, all slots with an empty token (`filled`) or all free; NULL: no memory."""
-    cdef SlotArray *a = <SlotArray *>calloc(1, sizeof(SlotArray))
+    # One block: two could come to lie such that a node and a stack share a set of the first
+    # level cache, which costs 7 % of a checkout.
+    cdef SlotArray *a = <SlotArray *>calloc(
+        1, sizeof(SlotArray) + <size_t>capacity * sizeof(SlotNode)
+    )
     cdef uint32_t i
     if a is NULL:
         return NULL
-    a.nodes = <SlotNode *>calloc(<size_t>capacity + 1, sizeof(SlotNode))
     a.lock = PyThread_allocate_lock()
-    if a.nodes is NULL or a.lock is NULL:
+    if a.lock is NULL:
         slot_delete(a, True)
         return NULL
     a.capacity = capacity
@@ -157,7 +164,6 @@ cdef void slot_delete(SlotArray *a, bint with_lock) noexcept nogil:
     thread that does not exist here: it stays."""
     if with_lock and a.lock is not NULL:
         PyThread_free_lock(a.lock)
-    free(a.nodes)
     free(a)
 
 

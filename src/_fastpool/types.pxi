@@ -291,10 +291,14 @@ cdef enum SlotStatus:       # what slot_* returns; pool.pxi turns it into an exc
     SLOT_SIGNAL = 7         # a signal ended the sleep: run PyErr_CheckSignals, sleep again
     SLOT_FORKED = 8         # this process is a child and the array is the parent's
 
-cdef struct SlotNode:       # one slot; index 0 is never used, it means "nobody"
+cdef struct SlotNode:       # one slot; index 0 means "nobody" and stays zero
     void *payload           # reference owned by the slot, NULL: empty token; holder only (I3)
     uint32_t below          # next index down the stack, 0: bottom; atomic, relaxed
     uint32_t depth          # nodes from here to the bottom, this one included; same
+
+cdef struct SlotStack:      # both words on one line: a push writes both
+    uint64_t head           # tag << 20 | top index; atomic
+    uint64_t replaced       # the head that the last push replaced; atomic, relaxed, may be late
 
 cdef struct SlotWaiter:     # on the stack of the thread that waits; fields under `lock`
     SlotWaiter *next
@@ -309,21 +313,21 @@ cdef struct SlotLine:       # waiters in order of arrival
     uint32_t count          # atomic; written under `lock`, read by everybody
 
 cdef struct SlotArray:      # 64-byte gaps keep the contended words off each other's lines
-    SlotNode *nodes         # malloc'd, capacity + 1; these four are set once, by slot_new
-    uint32_t capacity
+    uint32_t capacity       # these three are set once, by slot_new
     uint32_t generation     # fork_count at birth
     SlotArray *parent       # the array that a fork made obsolete, kept until the pool dies
     char gap0[64]
-    uint64_t avail          # stack of slots with an item: tag << 20 | top index; atomic
+    SlotStack avail         # slots with an item
     char gap1[64]
-    uint64_t free           # stack of slots without one; the same
+    SlotStack free          # slots without one
     char gap2[64]
     uint32_t closed         # atomic, 0 -> 1
     uint32_t filled         # atomic, 0 -> 1: every slot had an item once, so all are tokens
     SlotLine getters
     SlotLine putters
-    char gap3[64]
+    char gap3[72]           # the 8 more keep each node on one line
     void *lock              # PyThread lock of both lines; nothing inside it calls Python
     uint64_t repeats        # atomic: pushes on `avail` that were not puts
+    SlotNode nodes[1]       # capacity + 1
 
 # --- end of slots ---------------------------------------------------------------------------

@@ -10,7 +10,7 @@
  * a tag can have;  ORDER checks the order of service too.  With CLIENTS the array starts full
  * of tokens, else it starts empty.
  *
- * Faults that the checks must find (negative controls):  TAGS=1, BUG_LOOK_FIRST,
+ * Faults that the checks must find (negative controls):  TAGS=1, BUG_OLD_NOTE, BUG_LOOK_FIRST,
  * BUG_NO_LOOK, BUG_DRAIN_FIRST, BUG_BARGE.
  */
 #ifndef NODES
@@ -44,6 +44,7 @@
 #define CLOSED 4
 
 byte top[2], tag[2];            /* heads of the two stacks; one word each */
+byte replacedtop[2], replacedtag[2];    /* the head that the last push replaced, noted late */
 byte below[NODES + 1];
 bool held[NODES + 1];           /* ghost: in somebody's hands (I1) */
 byte tokens;                    /* ghost: tokens out (I2) */
@@ -67,6 +68,13 @@ byte tickets;
 #define LOCK atomic { !locked -> locked = true }
 #define UNLOCK locked = false
 
+/* the push that the note is about made the head with tag `t` */
+#ifdef BUG_OLD_NOTE
+#define NOTE_FITS(noted, t) true
+#else
+#define NOTE_FITS(noted, t) ((noted + 1) % TAGS == t)
+#endif
+
 /* compare-and-swap on a head: tag and top are one word */
 inline cas(stack, oldtop, oldtag, newtop, done) {
     done = (top[stack] == oldtop && tag[stack] == oldtag);
@@ -83,7 +91,11 @@ inline pop(stack, node) {
        :: h == 0 -> node = 0; break
        :: else
        fi;
-       n = below[h];
+       atomic { n = replacedtop[stack]; done = NOTE_FITS(replacedtag[stack], t) };
+       if
+       :: done
+       :: else -> n = below[h]
+       fi;
        atomic {
            cas(stack, h, t, n, done);
            if
@@ -107,6 +119,7 @@ inline push(stack, node) {
            fi
        }
     od;
+    atomic { replacedtop[stack] = h; replacedtag[stack] = t };
     h = 0; t = 0; done = false
 }
 
@@ -321,7 +334,9 @@ init {
     atomic {
         i = 1;
         do
-        :: i <= NODES -> below[i] = top[start]; top[start] = i; i++
+        :: i <= NODES ->
+          replacedtop[start] = top[start]; replacedtag[start] = tag[start];
+          below[i] = top[start]; top[start] = i; tag[start] = (tag[start] + 1) % TAGS; i++
         :: else -> break
         od;
         i = 0;
@@ -345,7 +360,7 @@ init {
     d_step {
         i = top[GET]; size = 0;
         do
-        :: i != 0 -> size++; i = below[i]
+        :: i != 0 -> size++; assert(size <= NODES); i = below[i]
         :: else -> break
         od
     };
@@ -354,7 +369,7 @@ init {
     d_step {
         i = top[PUT];
         do
-        :: i != 0 -> size++; i = below[i]
+        :: i != 0 -> size++; assert(size <= NODES); i = below[i]
         :: else -> break
         od
     };
