@@ -7,8 +7,8 @@
  * Parameters (-D):  NODES slots;  CLIENTS threads that take and return tokens;  PRODUCERS and
  * CONSUMERS threads that only put or only get;  ROUNDS operations of each;  TIMEOUTS a waiter
  * may give up at any time;  CLOSER one thread closes the array at any time;  TAGS values that
- * a tag can have;  ORDER checks the order of service too.  With CLIENTS the array starts full
- * of tokens, else it starts empty.
+ * a tag can have;  ORDER checks the order of service too;  NO_NOTE lets each pop look at its
+ * node.  With CLIENTS the array starts full of tokens, else it starts empty.
  *
  * Faults that the checks must find (negative controls):  TAGS=1, BUG_OLD_NOTE, BUG_LOOK_FIRST,
  * BUG_NO_LOOK, BUG_DRAIN_FIRST, BUG_BARGE.
@@ -71,6 +71,8 @@ byte tickets;
 /* the push that the note is about made the head with tag `t` */
 #ifdef BUG_OLD_NOTE
 #define NOTE_FITS(noted, t) true
+#elif defined(NO_NOTE)
+#define NOTE_FITS(noted, t) false
 #else
 #define NOTE_FITS(noted, t) ((noted + 1) % TAGS == t)
 #endif

@@ -36,7 +36,7 @@ SOUND = {
 
 # fault -> what the checker must say about it
 FAULTY = {
-    "aba-without-tags": (TOKENS.format(2, 2, 2) + " TAGS=1", "assertion violated"),
+    "aba-without-tags": (TOKENS.format(2, 2, 2) + " TAGS=1 NO_NOTE", "assertion violated"),
     "note-of-an-older-push": (TOKENS.format(2, 2, 2) + " BUG_OLD_NOTE", "assertion violated"),
     "look-then-join": (TOKENS.format(1, 2, 2) + " BUG_LOOK_FIRST", "invalid end state"),
     "publish-without-looking": (STREAM.format(1, 1, 3) + " BUG_NO_LOOK", "invalid end state"),
