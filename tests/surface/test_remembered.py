@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import http.client
 import logging
-from types import ModuleType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 import pytest
@@ -160,6 +160,60 @@ class TestNamespaces:
             caplog.clear()
             warm(manager, echo.url("/echo"))
             assert not caplog.records
+
+
+#: What the code put into http.client calls, and what it goes on with; it finds both by import.
+noted: list[str] = []
+originals: dict[str, FunctionType] = {}
+
+
+def _code_that_notes(name: str) -> CodeType:
+    source = f"""def traced(self, *arguments, **keywords):
+        from tests.surface import test_remembered
+        test_remembered.noted.append({name!r})
+        return test_remembered.originals[{name!r}](self, *arguments, **keywords)
+    """
+    namespace: dict[str, Any] = {}
+    exec(source, namespace)
+    made: CodeType = namespace["traced"].__code__
+    return made
+
+
+class TestCode:
+    """Agents exchange the code of a function, which stays the same object in the same class."""
+
+    @pytest.mark.parametrize(
+        ("cls", "name"),
+        [
+            (http.client.HTTPConnection, "putrequest"),
+            (http.client.HTTPConnection, "putheader"),
+            (http.client.HTTPConnection, "endheaders"),
+            (http.client.HTTPConnection, "_send_output"),
+            (http.client.HTTPConnection, "getresponse"),
+            (http.client.HTTPResponse, "read"),
+        ],
+        ids=lambda value: value if isinstance(value, str) else value.__name__,
+    )
+    def test_of_http_client(self, impl: ModuleType, echo: Any, cls: type, name: str) -> None:
+        function = vars(cls)[name]
+        code, defaults = function.__code__, (function.__defaults__, function.__kwdefaults__)
+        copy = FunctionType(code, function.__globals__, name, function.__defaults__)
+        copy.__kwdefaults__ = function.__kwdefaults__
+        originals[name] = copy
+        noted.clear()
+        with impl.PoolManager() as manager:
+            warm(manager, echo.url("/echo"))
+            function.__defaults__ = function.__kwdefaults__ = None
+            function.__code__ = _code_that_notes(name)
+            try:
+                assert manager.request("GET", echo.url("/echo")).status == 200
+            finally:
+                function.__code__ = code
+                function.__defaults__, function.__kwdefaults__ = defaults
+            assert set(noted) == {name}
+            noted.clear()
+            warm(manager, echo.url("/echo"))
+        assert noted == []
 
 
 class TestHead:
