@@ -489,6 +489,26 @@ def test_results_and_line_share_a_terminal(server: Server) -> None:
         assert re.search(r"(\n|\r\x1b\[K)" + re.escape(url) + r"  200  [^\r]*\r\n", output), output
 
 
+@posix
+def test_line_is_never_drawn_into_a_result(server: Server) -> None:
+    program = (
+        "import sys, pool._cli, pool._cli.fetch_progress as progress\n"
+        "sys.setswitchinterval(1e-6)\n"
+        "progress.REDRAW_SECONDS = 0.0001\n"
+        "sys.exit(pool._cli.main(['fetch', *sys.argv[1:]]))\n"
+    )
+    urls = [server.url(f"/page/{number}") for number in range(300)]
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-c", program, *urls]
+    with subprocess.Popen(command, stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        output = read_terminal(ours).decode()
+    assert process.returncode == 0, output
+    lines = [line.rpartition("\x1b[K")[2] for line in output.split("\r\n")]
+    found = [line.split("  ")[0] for line in lines if re.fullmatch(r"http:\S+  200  .* s", line)]
+    assert sorted(found) == sorted(urls)
+
+
 def test_plain_lines_elsewhere(server: Server) -> None:
     program = (
         "import sys, pool._cli, pool._cli.fetch_progress as progress\n"

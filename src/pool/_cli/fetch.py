@@ -233,10 +233,12 @@ class Fetch:
         if self.log is not None:
             self.log.write(entry)
         else:
+            line = printable(entry.json() if self.args.jsonl else for_people(entry))
+            shown: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
             if self.status is not None and self.status.live and sys.stdout.isatty():
-                self.status.clear()
-            line = entry.json() if self.args.jsonl else for_people(entry)
-            print(printable(line), flush=True)
+                shown = self.status.aside()
+            with shown:
+                print(line, flush=True)
         tally = self.tally
         tally.bytes += entry.bytes
         if entry.error is not None:

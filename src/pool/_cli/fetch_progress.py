@@ -5,10 +5,12 @@ A thread of its own shows it, since the one that fetches may wait long for an an
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
 from collections import Counter, deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO
 
@@ -92,13 +94,16 @@ class Status:
         self._thread = threading.Thread(target=self._show, daemon=True, name="fetch-status")
         self._thread.start()
 
-    def clear(self) -> None:
-        """Take the line from the terminal, which something else is about to be written to."""
+    @contextlib.contextmanager
+    def aside(self) -> Iterator[None]:
+        """The line is off the terminal, which something else is written to meanwhile."""
+        # Race: a redraw between the two would stand in the middle of what is written.
         with self._lock:
             if self._drawn:
                 self._drawn = False
                 self._stream.write("\r\x1b[K")
                 self._stream.flush()
+            yield
 
     def close(self) -> None:
         self._stop.set()
@@ -140,7 +145,8 @@ class Status:
                     self._drawn = self.live
                     self._stream.write(line if self.live else line + "\n")
                     self._stream.flush()
-            self.clear()
+            with self.aside():
+                pass
         except OSError:  # nobody reads it any more; whoever writes the results will see
             pass
 
