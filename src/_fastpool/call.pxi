@@ -1,11 +1,10 @@
 # Layer 5: cdef class Call, the arguments of one urlopen() of a pool.  Owns their names and
 # defaults.  Belongs to the one thread that makes the call.
 
+from cpython.ref cimport Py_REFCNT
+
 cdef str GET = "GET"                    # the same object in most programs
 cdef object DEFAULT_TIMEOUT = None      # pool.util.timeout._DEFAULT_TIMEOUT
-
-
-from cpython.ref cimport Py_REFCNT
 
 
 @cython.final

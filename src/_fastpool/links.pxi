@@ -4,6 +4,10 @@
 # Contract: that of mux.pxi.  A tag names a position and how often it was given away, so that what
 # the kernel reports late finds nobody; a link is on at most one queue.
 
+cdef enum:
+    LINK_SPARE = 64         # positions of a fresh table
+    POSITIONS_MAX = 1048575
+
 
 # --- positions ------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@
 cdef enum:
     UNSENT_MAX = 8          # requests that wait to be sent together
 
-cdef object NOT_SENT = object()     # the error of what launch() left for later too long
+cdef object NOT_SENT = object()     # the error of a request whose connection was gone first
 
 
 @cython.final

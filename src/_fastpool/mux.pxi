@@ -12,8 +12,6 @@ cdef enum:
     SIFT_BATCH = 8          # connections polled at once; at most FP_POLL_MANY
     EVENT_ROUNDS = 4        # full batches before layer 5 has its turn: it may wait for the GIL
     STEP_BYTES = 262144     # bytes that one exchange receives before the others have their turn
-    LINK_SPARE = 64         # positions of a fresh table
-    POSITIONS_MAX = 1048575
 
 # Receive buffers are passed on from the exchange that has ended, or waits for its answer, to the
 # next that receives: thousands wait, a few receive, and these use the same memory in turn.
