@@ -10,7 +10,10 @@ variables, all off by default:
 """
 
 import os
+import shlex
+import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 from Cython.Build import cythonize
@@ -40,7 +43,22 @@ def compiler_flags() -> tuple[list[str], list[str]]:
         link_flags += ["--coverage", "-Wl,-u,__gcov_dump"]  # tests/coverage.py calls it
     else:
         harden(compile_flags, link_flags)
+        if not DEBUG and links_with_gnu():
+            compile_flags.append("-ffunction-sections")
+            link_flags.append("-Wl,-T,src/_fastpool/layout.ld")
     return compile_flags, link_flags
+
+
+def links_with_gnu() -> bool:
+    """Whether the linker is GNU's, the one that layout.ld is written for."""
+    compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
+    try:
+        asked = subprocess.run(
+            [*compiler, "-Wl,--version"], capture_output=True, text=True, check=False
+        )
+    except OSError:
+        return False
+    return asked.stdout.startswith("GNU ld")
 
 
 def harden(compile_flags: list[str], link_flags: list[str]) -> None:
@@ -67,7 +85,7 @@ def flags_note(flags: str) -> str:
 
 
 compile_args, link_args = compiler_flags()
-parts = sorted(str(part) for pattern in ("*.pxi", "*.h") for part in Path("src").rglob(pattern))
+parts = sorted(str(part) for pattern in ("*.pxi", "*.h", "*.ld") for part in Path("src").rglob(pattern))
 
 setup(
     ext_modules=cythonize(

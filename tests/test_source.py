@@ -141,6 +141,21 @@ def test_contents_name_every_part() -> None:
         assert not line.strip() or line.split()[0] in ("include", "cimport"), line
 
 
+def test_layout_speaks_of_functions_that_there_are() -> None:
+    core = "\n".join(part.code for part in PARTS)
+    names = set(re.findall(r"\b(?:class|def|cdef|cpdef|property)\b[^(:=\n]*?\b(\w+)[(:]", core))
+    names.update(re.findall(r"^    cdef (?:public |readonly )?\w+ (\w+)", core, re.MULTILINE))
+    patterns = re.findall(r"\.text\.__pyx_([^\s)]+)", (CORE / "layout.ld").read_text())
+    assert len(patterns) > 50
+    unknown = []
+    for pattern in patterns:
+        name = re.split(r"\*_?(?:fastpool_|\[0-9\])?", pattern.rstrip("*"))[-1]
+        method = re.fullmatch(r"([A-Z][A-Za-z]+)_(\w*)", name)
+        wanted = {method[1], re.sub(r"\d_", "", method[2])} if method else {name}
+        unknown += [pattern] * (not wanted - {""} <= names)
+    complaints(unknown)
+
+
 def test_layers_stand_in_order() -> None:
     layers = [part.layer for part in PARTS]
     assert layers == sorted(layers)

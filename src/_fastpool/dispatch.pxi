@@ -3,60 +3,79 @@
 # A urlopen() that is somebody's is called as the method it is.  Calls origins and attempt.
 
 
-cdef object NOT_GIVEN = None
+cdef object NOT_GIVEN = object()        # what request() has for a timeout that was not given
+cdef object with_json = None            # of pool._request_methods, as is
+cdef object with_fields = None
 
 
-def bind_not_given(mark):
-    """Tell the core what request() has for a timeout when it was given none."""
-    global NOT_GIVEN
-    NOT_GIVEN = mark
+def bind_request(json, fields):
+    """Tell the core what becomes of the `json` and the `fields` of a request()."""
+    global with_json, with_fields
+    with_json = json
+    with_fields = fields
 
 
-def send(owner, method, url, headers, timeout, dict keywords not None, /):
-    """`owner.request(method, url, headers=..., timeout=..., **keywords)` of a manager or a pool,
-    without fields; `keywords` is the caller's to give away."""
+def request(
+    self, method, url, body=None, fields=None, headers=None, json=None, *,
+    timeout=NOT_GIVEN, **urlopen_kw
+):
+    """Send a request with one of ``body``, ``fields`` or ``json``.
+
+    ``fields`` go into the URL for DELETE, GET, HEAD and OPTIONS, else into the body.
+    Keywords are urlopen()'s. TypeError when more than one of the three is given.
+    """
+    # The method of managers and pools.  Compiled, because a Python frame with these keywords
+    # costs as much as all that send_call() does; `timeout` is named, because what is not goes
+    # through a dictionary.
+    cdef Call call
+    if json is not None:
+        headers, body = with_json(self, body, headers, json)
+    if body is not None:
+        urlopen_kw["body"] = body
+    if fields:
+        if timeout is not NOT_GIVEN:
+            urlopen_kw["timeout"] = timeout
+        return with_fields(self, (method.upper(), url), fields, headers, urlopen_kw)
+    call = call_new(method, url, headers, urlopen_kw)
+    if timeout is not NOT_GIVEN:
+        call.timeout = timeout
+    response = send_call(self, call, urlopen_kw)
+    call_over(call)
+    return response
+
+
+cdef object send_call(object owner, Call call, dict keywords):
+    """Send the call of a request() of a manager or a pool that was made of `keywords`."""
     cdef int bits = ours_of_manager(owner)
     cdef bint in_body
-    cdef Call call
+    method = call.method
     if method is not GET and (type(method) is not str or not is_upper(method)):
-        method = method.upper()
+        method = call.method = method.upper()
     if bits & OUR_ENCODING and PySet_GET_SIZE(url_methods) == PySet_GET_SIZE(usual_url_methods):
         in_body = method is not GET and method not in usual_url_methods
     else:
         in_body = method not in owner._encode_url_methods
     if not bits & OUR_ENCODING:
         encode = owner.request_encode_body if in_body else owner.request_encode_url
-        return encode(method, url, fields=None, headers=headers, **with_timeout(keywords, timeout))
-    if headers is None:
-        headers = owner.headers
-    if in_body and type(headers) is not dict:
-        headers = pool_module["HTTPHeaderDict"](headers)
-    if not bits & OUR_SENDING:
-        bits = ours_of_pool(owner)
-        if not bits & OUR_URLOPEN:
-            if in_body:
-                headers = pool_module["HTTPHeaderDict"](headers)
-            return owner.urlopen(method, url, headers=headers, **with_timeout(keywords, timeout))
-    call = call_new(method, url, headers, keywords)
-    if timeout is not NOT_GIVEN:
-        call.timeout = timeout
+        keywords = with_timeout_of(call, keywords)
+        return encode(method, call.url, fields=None, headers=call.headers, **keywords)
+    if call.headers is None:
+        call.headers = owner.headers
+    if in_body and type(call.headers) is not dict:
+        call.headers = pool_module["HTTPHeaderDict"](call.headers)
     if bits & OUR_SENDING:
-        response = send_from(owner, bits, call, keywords)
-    else:
-        response = attempt(owner, bits, call)
-    call_over(call)
-    return response
-
-
-cdef dict with_timeout(dict keywords, object timeout):
-    """Keywords for somebody's method."""
-    if timeout is not NOT_GIVEN:
-        keywords["timeout"] = timeout
-    return keywords
+        return send_from(owner, bits, call, keywords)
+    bits = ours_of_pool(owner)
+    if bits & OUR_URLOPEN:
+        return attempt(owner, bits, call)
+    if in_body:
+        call.headers = pool_module["HTTPHeaderDict"](call.headers)
+    keywords = with_timeout_of(call, keywords)
+    return owner.urlopen(method, call.url, headers=call.headers, **keywords)
 
 
 cdef dict with_timeout_of(Call call, dict keywords):
-    """The same, once a call was made of them."""
+    """Keywords for somebody's method; a call was made of the others."""
     if call.timeout is not DEFAULT_TIMEOUT:
         keywords["timeout"] = call.timeout
     return keywords

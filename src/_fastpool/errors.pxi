@@ -7,6 +7,14 @@
 
 from cpython.exc cimport PyErr_NoMemory
 
+cdef extern from *:
+    """
+    #ifdef __GNUC__
+    /* Cython's, and where every error ends: what leads there is laid apart from what runs. */
+    static void __Pyx_AddTraceback(const char *, int, int, const char *) __attribute__((cold));
+    #endif
+    """
+
 
 cdef object check(int status, const Exchange *x, object detail):
     """Raise what `status` means; `detail` is the text, bytes or reader that it speaks of."""

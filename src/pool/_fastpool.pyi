@@ -13,6 +13,7 @@ from ._base_connection import BaseHTTPConnection
 from ._bulk.request import Request
 from ._collections import HTTPHeaderDict
 from ._limits import Limits
+from ._request_methods import RequestMethods
 from .connection import HTTPConnection
 from .response import BaseHTTPResponse, HTTPResponse
 
@@ -184,18 +185,24 @@ class Call:
         self, method: str, url: str, keywords: dict[str, typing.Any] | None = None
     ) -> None: ...
 
-def send(
-    owner: typing.Any,
+def request(
+    self: RequestMethods,
     method: str,
     url: str,
-    headers: typing.Mapping[str, str] | None,
-    timeout: typing.Any,
-    keywords: dict[str, typing.Any],
+    body: typing.Any = None,
+    fields: typing.Any = None,
+    headers: typing.Mapping[str, str] | None = None,
+    json: typing.Any = None,
+    *,
+    timeout: typing.Any = ...,
+    **urlopen_kw: typing.Any,
 ) -> BaseHTTPResponse:
-    """`owner.request(method, url, headers=..., timeout=..., **keywords)`, without fields."""
+    """The method `request` of managers and pools, which see."""
 
-def bind_not_given(mark: object) -> None: ...
-
+def bind_request(
+    json: Callable[..., tuple[typing.Mapping[str, str], bytes]],
+    fields: Callable[..., BaseHTTPResponse],
+) -> None: ...
 def send_from_manager(
     manager: typing.Any, request: tuple[str, str, bool], keywords: dict[str, typing.Any]
 ) -> BaseHTTPResponse:

@@ -7,7 +7,8 @@ from urllib.parse import urlencode
 
 from ._base_connection import _TYPE_BODY
 from ._collections import HTTPHeaderDict
-from ._fastpool import bind_methods, bind_not_given, send
+from ._fastpool import bind_methods, bind_request
+from ._fastpool import request as _request
 from .filepost import _TYPE_FIELDS, encode_multipart_formdata
 from .response import BaseHTTPResponse
 
@@ -16,10 +17,6 @@ __all__ = ["RequestMethods"]
 _TYPE_ENCODE_URL_FIELDS = (
     typing.Sequence[tuple[str, str | bytes]] | typing.Mapping[str, str | bytes]
 )
-
-# What somebody's urlopen() was not asked for, it is not given.
-_NOT_GIVEN = object()
-
 
 class RequestMethods:
     """Base of PoolManager and the pools; ``headers`` are those of every request."""
@@ -44,48 +41,25 @@ class RequestMethods:
             "Classes extending RequestMethods must implement their own ``urlopen`` method."
         )
 
-    def request(
-        self,
-        method: str,
-        url: str,
-        body: _TYPE_BODY | None = None,
-        fields: _TYPE_FIELDS | None = None,
-        headers: typing.Mapping[str, str] | None = None,
-        json: typing.Any | None = None,
-        *,
-        timeout: typing.Any = _NOT_GIVEN,
-        **urlopen_kw: typing.Any,
-    ) -> BaseHTTPResponse:
-        """Send a request with one of ``body``, ``fields`` or ``json``.
+    if typing.TYPE_CHECKING:
 
-        ``fields`` go into the URL for DELETE, GET, HEAD and OPTIONS, else into the body.
-        Keywords are urlopen()'s. TypeError when more than one of the three is given.
-        ``timeout`` has a name here because CPython takes a microsecond to collect it.
-        """
-        if json is not None:
-            if body is not None:
-                raise TypeError(
-                    "request got values for both 'body' and 'json' parameters "
-                    "which are mutually exclusive"
-                )
-            headers = _with_json_type(self.headers if headers is None else headers)
-            body = _dump_json(json)
-        if body is not None:
-            urlopen_kw["body"] = body
-        if not fields:
-            return send(self, method, url, headers, timeout, urlopen_kw)
-        if timeout is not _NOT_GIVEN:
-            urlopen_kw["timeout"] = timeout
-        method = method.upper()
-        if method in self._encode_url_methods:
-            return self.request_encode_url(
-                method,
-                url,
-                fields=fields,  # type: ignore[arg-type]
-                headers=headers,
-                **urlopen_kw,
-            )
-        return self.request_encode_body(method, url, fields=fields, headers=headers, **urlopen_kw)
+        def request(
+            self,
+            method: str,
+            url: str,
+            body: _TYPE_BODY | None = None,
+            fields: _TYPE_FIELDS | None = None,
+            headers: typing.Mapping[str, str] | None = None,
+            json: typing.Any | None = None,
+            *,
+            timeout: typing.Any = ...,
+            **urlopen_kw: typing.Any,
+        ) -> BaseHTTPResponse:
+            """The core's: see dispatch.pxi."""
+            raise NotImplementedError
+
+    else:
+        request = _request
 
     def request_encode_url(
         self,
@@ -136,22 +110,43 @@ class RequestMethods:
         return self.urlopen(method, url, **extra_kw)
 
 
-def _with_json_type(headers: typing.Mapping[str, str]) -> typing.Mapping[str, str]:
-    # The caller's mapping stays as it is.
-    sent = HTTPHeaderDict(headers)
-    if "content-type" in sent:
-        return headers
-    sent["Content-Type"] = "application/json"
-    return sent
-
-
-def _dump_json(value: typing.Any) -> bytes:
+def _with_json(
+    sender: RequestMethods,
+    body: _TYPE_BODY | None,
+    headers: typing.Mapping[str, str] | None,
+    value: typing.Any,
+) -> tuple[typing.Mapping[str, str], bytes]:
+    """The headers and the body of a request for `value`; the caller's mapping stays as it is."""
     import json
 
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
+    if body is not None:
+        raise TypeError(
+            "request got values for both 'body' and 'json' parameters which are mutually exclusive"
+        )
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    given = sender.headers if headers is None else headers
+    sent = HTTPHeaderDict(given)
+    if "content-type" in sent:
+        return given, text.encode("utf-8")
+    sent["Content-Type"] = "application/json"
+    return sent, text.encode("utf-8")
 
 
-bind_not_given(_NOT_GIVEN)
+def _with_fields(
+    sender: RequestMethods,
+    request: tuple[str, str],
+    fields: _TYPE_FIELDS,
+    headers: typing.Mapping[str, str] | None,
+    urlopen_kw: dict[str, typing.Any],
+) -> BaseHTTPResponse:
+    """Send a request() that has fields; `request` is (method in capitals, URL)."""
+    encode: typing.Callable[..., BaseHTTPResponse] = sender.request_encode_body
+    if request[0] in sender._encode_url_methods:
+        encode = sender.request_encode_url
+    return encode(*request, fields=fields, headers=headers, **urlopen_kw)
+
+
+bind_request(_with_json, _with_fields)
 
 # Unless somebody replaced them there is nothing for them to do without fields.
 bind_methods(
