@@ -85,7 +85,8 @@ def flags_note(flags: str) -> str:
 
 
 compile_args, link_args = compiler_flags()
-parts = sorted(str(part) for pattern in ("*.pxi", "*.h", "*.ld") for part in Path("src").rglob(pattern))
+PATTERNS = ("*.pxi", "*.h", "*.ld")
+parts = sorted(str(part) for pattern in PATTERNS for part in Path("src").rglob(pattern))
 
 setup(
     ext_modules=cythonize(

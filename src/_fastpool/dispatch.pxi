@@ -3,7 +3,8 @@
 # A urlopen() that is somebody's is called as the method it is.  Calls origins and attempt.
 
 
-cdef object NOT_GIVEN = object()        # what request() has for a timeout that was not given
+cdef object NOT_GIVEN = object()
+not_given = NOT_GIVEN                   # what request() has for a timeout that it was not given
 cdef object with_json = None            # of pool._request_methods, as is
 cdef object with_fields = None
 
@@ -24,30 +25,49 @@ def request(
     ``fields`` go into the URL for DELETE, GET, HEAD and OPTIONS, else into the body.
     Keywords are urlopen()'s. TypeError when more than one of the three is given.
     """
-    # The method of managers and pools.  Compiled, because a Python frame with these keywords
-    # costs as much as all that send_call() does; `timeout` is named, because what is not goes
-    # through a dictionary.
+    # PoolManager's: RequestMethods.request() without its Python frame, whose keywords cost as
+    # much as all that send_call() does.
+    cdef int bits = ours_of_manager(self)
     cdef Call call
-    if json is not None:
-        headers, body = with_json(self, body, headers, json)
-    if body is not None:
-        urlopen_kw["body"] = body
-    if fields:
+    if not bits & OUR_REQUEST:
         if timeout is not NOT_GIVEN:
             urlopen_kw["timeout"] = timeout
-        return with_fields(self, (method.upper(), url), fields, headers, urlopen_kw)
+        return self._request_by_method(method, url, body, fields, headers, json, **urlopen_kw)
     call = call_new(method, url, headers, urlopen_kw)
     if timeout is not NOT_GIVEN:
         call.timeout = timeout
-    response = send_call(self, call, urlopen_kw)
+    content = None
+    if body is not None or fields is not None or json is not None:
+        content = (body, fields, json)
+    response = send_call(self, bits, call, content, urlopen_kw)
     call_over(call)
     return response
 
 
-cdef object send_call(object owner, Call call, dict keywords):
-    """Send the call of a request() of a manager or a pool that was made of `keywords`."""
-    cdef int bits = ours_of_manager(owner)
+def send(owner, method, url, body, fields, headers, json, timeout, dict keywords not None, /):
+    """`RequestMethods.request()`; `keywords` is the caller's to give away."""
+    cdef Call call = call_new(method, url, headers, keywords)
+    if timeout is not NOT_GIVEN:
+        call.timeout = timeout
+    response = send_call(owner, ours_of_manager(owner), call, (body, fields, json), keywords)
+    call_over(call)
+    return response
+
+
+cdef object send_call(object owner, int bits, Call call, tuple content, dict keywords):
+    """Send a request() of a manager or a pool.  `call` was made of `keywords`; `content` is
+    what it was given as (body, fields, json)."""
     cdef bint in_body
+    if content is not None:
+        body, fields, json = content
+        if json is not None:
+            call.headers, body = with_json(owner, body, call.headers, json)
+        if body is not None:
+            call.body = keywords["body"] = body
+        if fields:
+            request = (call.method.upper(), call.url)
+            keywords = with_timeout_of(call, keywords)
+            return with_fields(owner, request, fields, call.headers, keywords)
     method = call.method
     if method is not GET and (type(method) is not str or not is_upper(method)):
         method = call.method = method.upper()
@@ -65,13 +85,18 @@ cdef object send_call(object owner, Call call, dict keywords):
         call.headers = pool_module["HTTPHeaderDict"](call.headers)
     if bits & OUR_SENDING:
         return send_from(owner, bits, call, keywords)
-    bits = ours_of_pool(owner)
+    return send_to_owner(owner, call, in_body, keywords)
+
+
+cdef object send_to_owner(object owner, Call call, bint in_body, dict keywords):
+    """`owner.urlopen()`, of a pool, or of a manager that is somebody's."""
+    cdef int bits = ours_of_pool(owner)
     if bits & OUR_URLOPEN:
         return attempt(owner, bits, call)
     if in_body:
         call.headers = pool_module["HTTPHeaderDict"](call.headers)
     keywords = with_timeout_of(call, keywords)
-    return owner.urlopen(method, call.url, headers=call.headers, **keywords)
+    return owner.urlopen(call.method, call.url, headers=call.headers, **keywords)
 
 
 cdef dict with_timeout_of(Call call, dict keywords):

@@ -14,6 +14,7 @@ cdef enum Ours:             # bits
     OUR_ENCODING = 256      # of request(): what becomes of fields
     HAS_MEMBERS = 512       # of either: see places
     NO_PROXY = 1024         # of a manager's object, as far as known without a look
+    OUR_REQUEST = 2048      # RequestMethods.request(), which PoolManager's stands for
 
 cdef dict bit_of = {
     "urlopen": OUR_URLOPEN,
@@ -25,9 +26,11 @@ cdef dict bit_of = {
     "sending": OUR_SENDING,
     "lookup": OUR_LOOKUP,
     "encoding": OUR_ENCODING,
+    "request": OUR_REQUEST,
 }
 cdef list our_methods = []      # (bit, name -> function)
 cdef tuple hookable = ()        # all those names
+cdef dict our_codes = {}        # function -> its code object, which agents exchange
 cdef set url_methods = set()    # RequestMethods._encode_url_methods, a set that may be changed
 cdef frozenset usual_url_methods = frozenset()  # as it was: asked without a lock
 
@@ -38,6 +41,7 @@ def bind_methods(str bit not None, *functions, **others):
     url_methods = others.get("_encode_url_methods", url_methods)
     usual_url_methods = frozenset(url_methods)
     named = {**{function.__name__: function for function in functions}, **others}
+    our_codes.update({function: function.__code__ for function in functions})
     our_methods.append((bit_of[bit], named))
     hookable = tuple({*hookable, *named})
 
@@ -59,9 +63,40 @@ def examine_members(cls):
 
 cdef TypeSnapshot examine_owner(object cls, int bits):
     for bit, functions in our_methods:
-        if all([getattr(cls, name, None) is function for name, function in functions.items()]):
+        if all([is_ours(cls, name, function) for name, function in functions.items()]):
             bits |= bit
     return TypeSnapshot((cls,), bits)
+
+
+cdef bint is_ours(object cls, str name, object function) except -1:
+    """Whether `cls.name` is `function`, and runs what it ran at first: agents rewrite the code
+    of functions, of which a type knows nothing.  They do it when a module is imported, so it is
+    looked at when a class is examined and not again."""
+    found = getattr(cls, name, None)
+    if found is compiled_request:
+        found = method_behind(cls, name, found)
+    code = getattr(found, "__code__", None)     # url_methods has none
+    return found is function and (code is None or code is our_codes[found])
+
+
+cdef object compiled_request = None     # PoolManager.request
+
+
+def bind_compiled_request(function):
+    """Tell the core its own request(), as PoolManager has it."""
+    global compiled_request
+    function.__module__ = "pool.poolmanager"
+    function.__qualname__ = "PoolManager.request"
+    compiled_request = function
+
+
+cdef object method_behind(object cls, str name, object ours):
+    """What `cls.name` would be, were it not `ours`."""
+    for base in cls.__mro__:
+        found = base.__dict__.get(name, ours)
+        if found is not ours:
+            return found
+    return None
 
 
 cdef Verdicts managers = Verdicts(examine_manager)

@@ -129,6 +129,7 @@ def bind_gunzip(
 def gunzip_body(response: ResponseState) -> bool:
     """Set the body of a new response from its head, if it is gzip that one call can decode."""
 
+def bind_compiled_request(function: Callable[..., typing.Any]) -> None: ...
 def bind_methods(bit: str, *functions: Callable[..., typing.Any], **others: object) -> None:
     """Tell the core the methods, and other attributes, of pools or managers that together make
     up one of its bits."""
@@ -197,7 +198,22 @@ def request(
     timeout: typing.Any = ...,
     **urlopen_kw: typing.Any,
 ) -> BaseHTTPResponse:
-    """The method `request` of managers and pools, which see."""
+    """`PoolManager.request()`: RequestMethods.request(), compiled."""
+
+not_given: typing.Any
+
+def send(
+    owner: RequestMethods,
+    method: str,
+    url: str,
+    body: typing.Any,
+    fields: typing.Any,
+    headers: typing.Mapping[str, str] | None,
+    json: typing.Any,
+    timeout: typing.Any,
+    keywords: dict[str, typing.Any],
+) -> BaseHTTPResponse:
+    """What RequestMethods.request() does; `keywords` is the caller's to give away."""
 
 def bind_request(
     json: Callable[..., tuple[typing.Mapping[str, str], bytes]],

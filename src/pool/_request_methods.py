@@ -7,8 +7,7 @@ from urllib.parse import urlencode
 
 from ._base_connection import _TYPE_BODY
 from ._collections import HTTPHeaderDict
-from ._fastpool import bind_methods, bind_request
-from ._fastpool import request as _request
+from ._fastpool import bind_methods, bind_request, not_given, send
 from .filepost import _TYPE_FIELDS, encode_multipart_formdata
 from .response import BaseHTTPResponse
 
@@ -41,25 +40,25 @@ class RequestMethods:
             "Classes extending RequestMethods must implement their own ``urlopen`` method."
         )
 
-    if typing.TYPE_CHECKING:
+    def request(
+        self,
+        method: str,
+        url: str,
+        body: _TYPE_BODY | None = None,
+        fields: _TYPE_FIELDS | None = None,
+        headers: typing.Mapping[str, str] | None = None,
+        json: typing.Any | None = None,
+        *,
+        timeout: typing.Any = not_given,
+        **urlopen_kw: typing.Any,
+    ) -> BaseHTTPResponse:
+        """Send a request with one of ``body``, ``fields`` or ``json``.
 
-        def request(
-            self,
-            method: str,
-            url: str,
-            body: _TYPE_BODY | None = None,
-            fields: _TYPE_FIELDS | None = None,
-            headers: typing.Mapping[str, str] | None = None,
-            json: typing.Any | None = None,
-            *,
-            timeout: typing.Any = ...,
-            **urlopen_kw: typing.Any,
-        ) -> BaseHTTPResponse:
-            """The core's: see dispatch.pxi."""
-            raise NotImplementedError
-
-    else:
-        request = _request
+        ``fields`` go into the URL for DELETE, GET, HEAD and OPTIONS, else into the body.
+        Keywords are urlopen()'s. TypeError when more than one of the three is given.
+        ``timeout`` has a name here because CPython takes a microsecond to collect it.
+        """
+        return send(self, method, url, body, fields, headers, json, timeout, urlopen_kw)
 
     def request_encode_url(
         self,
@@ -147,6 +146,7 @@ def _with_fields(
 
 
 bind_request(_with_json, _with_fields)
+bind_methods("request", RequestMethods.request)
 
 # Unless somebody replaced them there is nothing for them to do without fields.
 bind_methods(

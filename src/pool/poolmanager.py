@@ -14,7 +14,14 @@ from urllib.parse import urljoin
 
 from ._collections import HTTPHeaderDict as HTTPHeaderDict
 from ._collections import RecentlyUsedContainer, unshared
-from ._fastpool import Origins, bind_container, bind_methods, send_from_manager
+from ._fastpool import (
+    Origins,
+    bind_compiled_request,
+    bind_container,
+    bind_methods,
+    request,
+    send_from_manager,
+)
 from ._log import logging
 from ._members import ManagerMembers
 from ._request_methods import RequestMethods
@@ -369,6 +376,13 @@ class PoolManager(ManagerMembers, RequestMethods):
             return False
         return not connection_requires_http_tunnel(self.proxy, self.proxy_config, parsed_url.scheme)
 
+    if not typing.TYPE_CHECKING:
+        request = request  # the one of RequestMethods, compiled
+
+    def _request_by_method(self, *args: typing.Any, **kw: typing.Any) -> BaseHTTPResponse:
+        """request(), where somebody has replaced the one that is not compiled."""
+        return super().request(*args, **kw)
+
     def urlopen(  # type: ignore[override]
         self, method: str, url: str, redirect: bool = True, **kw: typing.Any
     ) -> BaseHTTPResponse:
@@ -513,6 +527,7 @@ def _copied(value: typing.Any) -> typing.Any:
     return value.copy() if isinstance(value, (dict, list, set)) else value
 
 
+bind_compiled_request(request)
 bind_methods("sending", PoolManager.urlopen)
 bind_methods(
     "lookup",
