@@ -184,6 +184,7 @@ cdef object run_one(object pool, int bits, object conn, Call call):
             pool._make_ready(conn, call.url)
     response = exchange(pool, conn, call, read)
     if response is None:
+        restore_mode_of(conn)
         response = pool._exchange_by_methods(conn, call, call.clock)
     if not is_silent():
         pool._log_exchange(call.method, call.url, response)

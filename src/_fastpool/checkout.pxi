@@ -17,7 +17,18 @@ def bind_pools(queue_class, dict module not None):
 
 def checkout(pool, timeout):
     """`HTTPConnectionPool._get_conn()`."""
-    return take_out(pool, is_pool_with_place(pool), timeout)
+    conn = take_out(pool, is_pool_with_place(pool), timeout)
+    restore_mode_of(conn)
+    return conn
+
+
+cdef int restore_mode_of(object conn) except -1:
+    """Make the socket of a connection what Python believes it is: somebody is given it."""
+    if has_place(conn):
+        wire = fp_read(conn, True, &of_connection.wire)
+        if wire is not None and (<Wire?> wire).t.kernel_ns:
+            (<Wire> wire).restore_mode(fp_read(conn, True, &of_connection.sock))
+    return 0
 
 
 cdef object take_out(object pool, bint known, object timeout):

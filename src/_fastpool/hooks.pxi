@@ -90,8 +90,8 @@ def bind_compiled_request(function):
     compiled_request = function
 
 
-cdef object method_behind(object cls, str name, object ours):
-    """What `cls.name` would be, were it not `ours`."""
+cpdef object method_behind(object cls, str name, object ours):
+    """What `cls.name` would be, were it not `ours`; None when it would not be."""
     for base in cls.__mro__:
         found = base.__dict__.get(name, ours)
         if found is not ours:

@@ -1,5 +1,5 @@
-/* What the operating systems spell differently: non-blocking send and receive on a socket
- * whose blocking mode is not ours to change, poll, and a monotonic clock.  No Python.h.
+/* What the operating systems spell differently: send and receive that do not block whatever the
+ * mode of the socket, receives that wait in the kernel, poll, and a monotonic clock.  No Python.h.
  * Each call returns the kernel's count, or -1 with errno's value in *err. */
 #ifndef FASTPOOL_SYSTEM_H
 #define FASTPOOL_SYSTEM_H
@@ -62,8 +62,11 @@ static inline int64_t fp_now_ns(void) {
 }
 #else
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/uio.h>
 #include <time.h>
 #define FP_EAGAIN EAGAIN
@@ -93,6 +96,12 @@ static inline int64_t fp_send2(int fd, const char *a, size_t an, const char *b, 
 }
 static inline int64_t fp_recv(int fd, char *p, size_t n, int *err) {
     int64_t got = recv(fd, p, n, MSG_DONTWAIT);
+    if (got < 0) *err = errno;
+    return got;
+}
+/* As the mode of the socket has it. */
+static inline int64_t fp_recv_waiting(int fd, char *p, size_t n, int *err) {
+    int64_t got = recv(fd, p, n, 0);
     if (got < 0) *err = errno;
     return got;
 }
@@ -127,5 +136,32 @@ static inline int64_t fp_now_ns(void) {
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
+#endif
+
+/* Whether and how long calls without MSG_DONTWAIT wait in the kernel: a mode of the socket, for
+ * whoever has it.  Where the limits are not kept as Linux keeps them, nothing is changed. */
+#ifdef __linux__
+static inline int fp_blocks(int fd) {
+    int flags = fcntl(fd, F_GETFL);
+    return flags >= 0 && !(flags & O_NONBLOCK);
+}
+static inline int fp_set_blocking(int fd, int blocks) {
+    int non_blocking = !blocks;
+    return ioctl(fd, FIONBIO, &non_blocking) == 0;
+}
+/* `ns` below 1000 stands for no limit. */
+static inline int fp_set_limits(int fd, int64_t ns) {
+    struct timeval limit = {0, 0};
+    if (ns > 0) limit = (struct timeval){ns / 1000000000, ns % 1000000000 / 1000};
+    return setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0
+        && setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) == 0;
+}
+#else
+#ifdef _WIN32
+#define fp_recv_waiting fp_recv
+#endif
+static inline int fp_blocks(int fd) { (void)fd; return 0; }
+static inline int fp_set_blocking(int fd, int blocks) { (void)fd; (void)blocks; return 0; }
+static inline int fp_set_limits(int fd, int64_t ns) { (void)fd; (void)ns; return 0; }
 #endif
 #endif

@@ -26,6 +26,10 @@ cdef extern from "system.h" nogil:
     int FP_ECONNRESET
     int64_t fp_send2(int fd, const char *a, size_t an, const char *b, size_t bn, int *err)
     int64_t fp_recv(int fd, char *p, size_t n, int *err)
+    int64_t fp_recv_waiting(int fd, char *p, size_t n, int *err)
+    bint fp_blocks(int fd)
+    bint fp_set_blocking(int fd, bint blocks)
+    bint fp_set_limits(int fd, int64_t ns)
     int fp_poll(int fd, int events, int timeout_ms, int *err)
     uint32_t fp_poll_readable(const int *fds, int count)
     int64_t fp_now_ns()

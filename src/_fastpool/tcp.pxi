@@ -1,6 +1,7 @@
 # Layer 3: tcp_*.  Owns the syscalls on a connected socket, and the waiting for them.  The
-# descriptor belongs to a Python socket that the caller has pinned; nothing here closes it or
-# changes its mode.  Knows no HTTP.  Calls system.h only.
+# descriptor belongs to a Python socket that the caller has pinned; nothing here closes it, and its
+# mode is changed by tcp_let_wait() and taken back by tcp_restore() alone.  Knows no HTTP.  Calls
+# system.h only.
 #
 # Contract: ST_OK with the count; ST_EINTR: run the signal handlers and call again, the running
 # wait keeps its end; ST_SEND_TIMEOUT, ST_READ_TIMEOUT, ST_OS_ERROR (errno in *err) otherwise.
@@ -101,6 +102,45 @@ cdef int tcp_send(Transport *t, Text first, Text second, int64_t *sent,
     return ST_EINTR if err[0] == FP_EINTR else ST_OS_ERROR
 
 
+cdef void tcp_let_wait(Transport *t, int64_t ns) noexcept nogil:
+    """Have receives that wait do so in the kernel, `ns` at most: one call instead of two.
+
+    A mode of the socket, which Python does not notice: its methods poll, with the limit that
+    Python has set, before they receive.  tcp_restore() ends it.
+    """
+    if ns >= 0 and ns < 1000000:
+        ns = 0      # the kernel counts in microseconds, and 0 stands for no limit
+    if ns == 0 or not fp_set_limits(t.fd, ns) or not fp_set_blocking(t.fd, True):
+        ns = 0
+    t.kernel_ns = ns
+
+
+cdef void tcp_restore(Transport *t, int fd, bint blocks) noexcept nogil:
+    """End what tcp_let_wait() began, for a socket that `blocks` according to Python."""
+    t.kernel_ns = 0
+    fp_set_limits(fd, 0)
+    fp_set_blocking(fd, blocks)
+
+
+cdef int tcp_recv_waiting(Transport *t, char *into, size_t room, int64_t *got,
+                          int *err) noexcept nogil:
+    """tcp_recv() with the wait in the kernel; ST_NEED_MORE when the socket does not wait."""
+    got[0] = fp_recv_waiting(t.fd, into, room, err)
+    if got[0] >= 0:
+        return ST_OK
+    if err[0] == FP_EINTR:
+        if t.kernel_ns > 0:
+            # How much is left the kernel does not tell: a signal begins the wait anew, once.
+            t.until = fp_now_ns() + t.kernel_ns
+        return ST_EINTR
+    if err[0] != FP_EAGAIN:
+        return ST_OS_ERROR
+    if fp_blocks(t.fd):
+        return ST_READ_TIMEOUT
+    t.kernel_ns = 0     # somebody has set another timeout on the Python socket
+    return ST_NEED_MORE
+
+
 cdef int tcp_recv(Transport *t, char *into, size_t room, int64_t *got, bint wait_first,
                   int *err) noexcept nogil:
     """Receive at least one byte, or EOF (*got == 0).
@@ -121,6 +161,10 @@ cdef int tcp_recv(Transport *t, char *into, size_t room, int64_t *got, bint wait
         t.want = into
         t.want_size = room
         return ST_WANT_READ
+    if wait_first and t.kernel_ns and t.until == 0 and not t.suspends:
+        status = tcp_recv_waiting(t, into, room, got, err)
+        if status != ST_NEED_MORE:
+            return status
     while True:
         if wait_first or t.until or t.suspends:
             status = tcp_wait(t, FP_READ, False, &ready, err)

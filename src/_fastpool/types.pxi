@@ -181,6 +181,7 @@ cdef struct Transport:      # written by tcp.pxi, and by layer 5 to answer a wan
     int fd                  # borrowed from the Python socket, which is pinned; -1: an object
     int64_t send_ns         # nanoseconds one wait may last without progress; -1: for ever
     int64_t read_ns
+    int64_t kernel_ns       # what the kernel lets a receive wait, as we set it; -1: for ever; 0: no
     int64_t until           # CLOCK_MONOTONIC ns at which the running wait ends; 0: none runs
     const char *want        # object transport: what it shall send, or fill; borrowed
     size_t want_size        # bytes

@@ -16,6 +16,8 @@ cdef class Wire(HeadWriter):
     cdef uint32_t generation        # fork generation in which the connection was made
     cdef void *channel              # its Channel in a Multiplexer, borrowed; it clears this
     cdef uint32_t serial            # counts exchanges, so that an old reader reads nothing
+    cdef object sock                # a plain socket that was used last, and its descriptor: whose
+    cdef int fd                     # mode Transport.kernel_ns speaks of
     cdef Py_ssize_t unhooked        # attributes of its connection when the guard found no hook
     cdef uint8_t failed_in          # Phase in which the last exchange failed
     cdef Window window              # for TLS; None before its first use
@@ -70,7 +72,7 @@ cdef class Wire(HeadWriter):
             return False
         if self.generation != fp_load_relaxed_u32(&fork_count):
             return False
-        fd = descriptor_of(sock)
+        fd = self.descriptor(sock)
         return fd >= 0 and tcp_is_quiet(fd)
 
     @property
@@ -195,9 +197,11 @@ cdef class Wire(HeadWriter):
             xchg_check_length(&self.x)
             send_ns = nanoseconds(send_timeout)
             self.begin_io(
-                descriptor_of(sock) if direct else -1, direct, send_ns,
+                self.descriptor(sock) if direct else -1, direct, send_ns,
                 send_ns if read_timeout is send_timeout else nanoseconds(read_timeout),
             )
+            if direct:
+                self.choose_wait(sock, preload)
             status = self.drive(sock, preload)
             answer = self.answer(sock, status)
             if status == ST_FULL:
@@ -226,6 +230,34 @@ cdef class Wire(HeadWriter):
             )
             self.finish(sock)
         return answer
+
+    cdef int descriptor(self, object sock) except? -2:
+        """`sock.fileno()`, remembered for the socket used last."""
+        if sock is not self.sock:
+            if not is_plain_socket(sock):
+                return descriptor_of(sock)
+            self.fd = descriptor_of(sock)
+            self.sock = sock
+            self.t.kernel_ns = 0
+        # close() and detach() note that they were called before they do anything.
+        return -1 if fp_true(fp_read(sock, True, &of_socket.closed)) else self.fd
+
+    cdef int choose_wait(self, object sock, bint preload) except -1:
+        """Let the kernel wait for responses from the second on, unless the socket may go to
+        somebody with their bodies."""
+        if preload and self.sock is sock:
+            if self.t.kernel_ns != self.t.read_ns and self.serial > 1:
+                tcp_let_wait(&self.t, self.t.read_ns)
+        elif self.t.kernel_ns:
+            self.restore_mode(sock)
+        return 0
+
+    cdef int restore_mode(self, object sock) except -1:
+        """Give the socket back the mode that Python believes it has."""
+        cdef int fd = self.descriptor(sock)
+        if self.t.kernel_ns and fd >= 0:
+            tcp_restore(&self.t, fd, timeout_of(sock) is None)
+        return 0
 
     cdef int begin_io(self, int fd, bint direct, int64_t send_ns, int64_t read_ns) except -1:
         cdef Exchange *x = &self.x

@@ -129,6 +129,7 @@ def bind_gunzip(
 def gunzip_body(response: ResponseState) -> bool:
     """Set the body of a new response from its head, if it is gzip that one call can decode."""
 
+def method_behind(cls: type, name: str, ours: object) -> object: ...
 def bind_compiled_request(function: Callable[..., typing.Any]) -> None: ...
 def bind_methods(bit: str, *functions: Callable[..., typing.Any], **others: object) -> None:
     """Tell the core the methods, and other attributes, of pools or managers that together make

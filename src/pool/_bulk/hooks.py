@@ -11,7 +11,7 @@ import types
 import typing
 
 from .. import _request_methods, connectionpool, poolmanager
-from .._fastpool import TypeSnapshot, has_any
+from .._fastpool import TypeSnapshot, has_any, method_behind, request
 from .._wire import _comes_from
 from ..util.retry import Retry
 
@@ -57,11 +57,17 @@ def threads_are_green() -> bool:
     return threading.Lock.__module__ != "_thread" or "threading" not in sys.modules
 
 
+def _method(cls: type, name: str) -> object:
+    # The compiled request() stands for the one of RequestMethods.
+    found = getattr(cls, name, None)
+    return method_behind(cls, name, found) if found is request else found
+
+
 def _is_stock(owner: object, names: tuple[str, ...], home: tuple[types.ModuleType, ...]) -> bool:
     cls = type(owner)
     snapshot = _known.get(cls)
     if snapshot is None or not snapshot.holds():
-        verdict = all(_is_ours(getattr(cls, name, None), home) for name in names)
+        verdict = all(_is_ours(_method(cls, name), home) for name in names)
         snapshot = _known[cls] = TypeSnapshot((cls,), verdict)
     return bool(snapshot.verdict) and not has_any(owner.__dict__, names)
 
