@@ -45,6 +45,10 @@ static inline int fp_poll(int fd, int events, int timeout_ms, int *err) {
     if (p.revents & (POLLWRNORM | POLLERR | POLLHUP)) ready |= FP_WRITE;
     return ready;
 }
+static inline int fp_is_quiet(int fd) { /* MSG_PEEK would wait */
+    int err = 0;
+    return fp_poll(fd, FP_READ, 0, &err) == 0;
+}
 static inline uint32_t fp_poll_readable(const int *fds, int count) {
     WSAPOLLFD p[FP_POLL_MANY];
     uint32_t readable = 0;
@@ -98,6 +102,13 @@ static inline int64_t fp_recv(int fd, char *p, size_t n, int *err) {
     int64_t got = recv(fd, p, n, MSG_DONTWAIT);
     if (got < 0) *err = errno;
     return got;
+}
+/* Whether there is nothing to receive and no end: the state of an idle connection. */
+static inline int fp_is_quiet(int fd) {
+    char first;
+    ssize_t got;
+    do got = recv(fd, &first, 1, MSG_PEEK | MSG_DONTWAIT); while (got < 0 && errno == EINTR);
+    return got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
 }
 /* As the mode of the socket has it. */
 static inline int64_t fp_recv_waiting(int fd, char *p, size_t n, int *err) {

@@ -30,6 +30,7 @@ cdef extern from "system.h" nogil:
     bint fp_blocks(int fd)
     bint fp_set_blocking(int fd, bint blocks)
     bint fp_set_limits(int fd, int64_t ns)
+    bint fp_is_quiet(int fd)
     int fp_poll(int fd, int events, int timeout_ms, int *err)
     uint32_t fp_poll_readable(const int *fds, int count)
     int64_t fp_now_ns()

@@ -124,20 +124,20 @@ cdef void tcp_restore(Transport *t, int fd, bint blocks) noexcept nogil:
 
 cdef int tcp_recv_waiting(Transport *t, char *into, size_t room, int64_t *got,
                           int *err) noexcept nogil:
-    """tcp_recv() with the wait in the kernel; ST_NEED_MORE when the socket does not wait."""
+    """tcp_recv() with the wait in the kernel; ST_NEED_MORE: look at the clock, and poll."""
+    if t.kernel_ns > 0:
+        # Of a signal the kernel does not tell how much is left.
+        t.until = fp_now_ns() + t.kernel_ns
     got[0] = fp_recv_waiting(t.fd, into, room, err)
     if got[0] >= 0:
+        t.until = 0
         return ST_OK
     if err[0] == FP_EINTR:
-        if t.kernel_ns > 0:
-            # How much is left the kernel does not tell: a signal begins the wait anew, once.
-            t.until = fp_now_ns() + t.kernel_ns
         return ST_EINTR
     if err[0] != FP_EAGAIN:
         return ST_OS_ERROR
-    if fp_blocks(t.fd):
-        return ST_READ_TIMEOUT
-    t.kernel_ns = 0     # somebody has set another timeout on the Python socket
+    if not fp_blocks(t.fd):
+        t.kernel_ns = 0     # somebody has set another timeout on the Python socket
     return ST_NEED_MORE
 
 
@@ -185,12 +185,7 @@ cdef int tcp_recv(Transport *t, char *into, size_t room, int64_t *got, bint wait
 
 cdef bint tcp_is_quiet(int fd) noexcept nogil:
     """True when the peer has sent nothing and not closed: the state of a reusable connection."""
-    cdef int err = 0
-    cdef int ready
-    while True:
-        ready = fp_poll(fd, FP_READ, 0, &err)
-        if ready >= 0 or err != FP_EINTR:
-            return ready == 0
+    return fp_is_quiet(fd)
 
 
 cdef uint32_t tcp_loud(const int *fds, int count) noexcept nogil:
