@@ -13,9 +13,9 @@ A part calls only parts of a lower layer, and earlier parts of its own:
  3    slots; tcp, event: slots know no HTTP, tcp knows no HTTP; the only syscalls
  4    roundtrip: one blocking exchange; mux: many; without the GIL from end to end
  5    pool, verdicts, flatten, names, fields, member, lazy, gzip, answer, places, borrow,
-      rest, repeat, writer, wire, reader, channel, loop, multiplexer, response, guard, hooks,
-      policy, call, transact, checkout, attempt, origins, dispatch, bulk, schedule, sender, run,
-      results, testing: the Python face
+      rest, repeat, writer, waiter, wire, reader, channel, loop, multiplexer, response, guard,
+      hooks, policy, call, transact, checkout, attempt, origins, dispatch, bulk, schedule,
+      sender, run, results, testing: the Python face
 ====  ==================================================================================
 
 Layers 0 and 2-4 are ``noexcept nogil`` and return a status.  ``src/pool`` above holds policy.
@@ -57,6 +57,7 @@ include "_fastpool/borrow.pxi"        # 5  the socket, its limits and its faults
 include "_fastpool/rest.pxi"          # 5  memory of a body larger than the buffer
 include "_fastpool/repeat.pxi"        # 5  request heads that differ in nothing but a line
 include "_fastpool/writer.pxi"        # 5  HeadWriter: request heads
+include "_fastpool/waiter.pxi"        # 5  Waiter: poll, or a receive that waits in the kernel
 include "_fastpool/wire.pxi"          # 5  Wire: the compiled half of a connection
 include "_fastpool/reader.pxi"        # 5  BodyReader: a body read piece by piece
 include "_fastpool/channel.pxi"       # 5  one connection in a Multiplexer

@@ -11,6 +11,8 @@ cdef extern from "Python.h":
     void Py_DECREF_raw "Py_DECREF"(PyObject *o)
     bint PyLong_CheckExact(object value)
     double PyLong_AsDouble(object value) except? -1.0
+    bint PyFloat_CheckExact(object value)
+    double PyFloat_AS_DOUBLE(object value)
 
 cdef enum:
     FIRST_READ = 1048576    # bytes allocated at most before anything of a body has arrived
@@ -32,6 +34,10 @@ cdef int64_t nanoseconds(object seconds) except? -2:
     else:
         s = seconds
     return <int64_t> (s * 1e9) if s < 9e9 else -1
+
+
+cdef inline bint is_zero(object seconds) noexcept:
+    return PyFloat_CheckExact(seconds) and PyFloat_AS_DOUBLE(seconds) == 0
 
 
 cdef int pin(object sock) except -1:

@@ -33,8 +33,10 @@ cdef class Channel:
         """Become the channel of a connection."""
         if wire.channel is not NULL:
             raise ValueError("the connection is in another Multiplexer")
-        if not direct and sock.gettimeout() != 0:
-            sock.settimeout(0)
+        if not direct:
+            wire.restore_mode(sock)
+            if sock.gettimeout() != 0:
+                sock.settimeout(0)
         pin(sock)
         self.sock = sock
         self.wire = wire

@@ -102,17 +102,25 @@ cdef int tcp_send(Transport *t, Text first, Text second, int64_t *sent,
     return ST_EINTR if err[0] == FP_EINTR else ST_OS_ERROR
 
 
-cdef void tcp_let_wait(Transport *t, int64_t ns) noexcept nogil:
+cdef inline bint tcp_may_wait(int64_t ns) noexcept nogil:
+    """Whether the kernel can keep a limit: it counts in microseconds, and 0 stands for none."""
+    return ns < 0 or ns >= 1000000
+
+
+cdef void tcp_let_wait(Transport *t, int fd, int64_t ns) noexcept nogil:
     """Have receives that wait do so in the kernel, `ns` at most: one call instead of two.
 
     A mode of the socket, which Python does not notice: its methods poll, with the limit that
     Python has set, before they receive.  tcp_restore() ends it.
     """
-    if ns >= 0 and ns < 1000000:
-        ns = 0      # the kernel counts in microseconds, and 0 stands for no limit
-    if ns == 0 or not fp_set_limits(t.fd, ns) or not fp_set_blocking(t.fd, True):
-        ns = 0
-    t.kernel_ns = ns
+    t.kernel_ns = 0
+    if fp_set_limits(fd, ns) and fp_set_blocking(fd, True):
+        t.kernel_ns = ns
+
+
+cdef bint tcp_waits(int fd) noexcept nogil:
+    """Whether that mode still holds, and nobody has set another timeout on the Python socket."""
+    return fp_blocks(fd)
 
 
 cdef void tcp_restore(Transport *t, int fd, bint blocks) noexcept nogil:

@@ -1,5 +1,5 @@
-# Layer 5: cdef class Wire, the compiled half of one connection.  Owns the Transport, and with
-# writer the Exchange with its buffers; borrows the Python socket for one call at a time, pinned,
+# Layer 5: cdef class Wire, the compiled half of one connection.  With writer and waiter owns the
+# Exchange, its buffers and the Transport; borrows the Python socket for one call at a time, pinned,
 # so that a close by another thread takes effect afterwards and its descriptor number cannot come
 # back as somebody else's.
 #
@@ -7,17 +7,13 @@
 # into an exception instead of a crash.  Signal handlers run here (ST_EINTR), and here alone.
 
 @cython.final
-cdef class Wire(HeadWriter):
+cdef class Wire(Waiter):
     """Buffers and protocol state of one connection."""
 
-    cdef Transport t
     cdef Limits bounds
     cdef uint32_t busy              # 1 while a thread is inside; see enter()
     cdef uint32_t generation        # fork generation in which the connection was made
     cdef void *channel              # its Channel in a Multiplexer, borrowed; it clears this
-    cdef uint32_t serial            # counts exchanges, so that an old reader reads nothing
-    cdef object sock                # a plain socket that was used last, and its descriptor: whose
-    cdef int fd                     # mode Transport.kernel_ns speaks of
     cdef Py_ssize_t unhooked        # attributes of its connection when the guard found no hook
     cdef uint8_t failed_in          # Phase in which the last exchange failed
     cdef Window window              # for TLS; None before its first use
@@ -200,8 +196,7 @@ cdef class Wire(HeadWriter):
                 self.descriptor(sock) if direct else -1, direct, send_ns,
                 send_ns if read_timeout is send_timeout else nanoseconds(read_timeout),
             )
-            if direct:
-                self.choose_wait(sock, preload)
+            self.choose_wait(sock, direct, preload)
             status = self.drive(sock, preload)
             answer = self.answer(sock, status)
             if status == ST_FULL:
@@ -230,34 +225,6 @@ cdef class Wire(HeadWriter):
             )
             self.finish(sock)
         return answer
-
-    cdef int descriptor(self, object sock) except? -2:
-        """`sock.fileno()`, remembered for the socket used last."""
-        if sock is not self.sock:
-            if not is_plain_socket(sock):
-                return descriptor_of(sock)
-            self.fd = descriptor_of(sock)
-            self.sock = sock
-            self.t.kernel_ns = 0
-        # close() and detach() note that they were called before they do anything.
-        return -1 if fp_true(fp_read(sock, True, &of_socket.closed)) else self.fd
-
-    cdef int choose_wait(self, object sock, bint preload) except -1:
-        """Let the kernel wait for responses from the second on, unless the socket may go to
-        somebody with their bodies."""
-        if preload and self.sock is sock:
-            if self.t.kernel_ns != self.t.read_ns and self.serial > 1:
-                tcp_let_wait(&self.t, self.t.read_ns)
-        elif self.t.kernel_ns:
-            self.restore_mode(sock)
-        return 0
-
-    cdef int restore_mode(self, object sock) except -1:
-        """Give the socket back the mode that Python believes it has."""
-        cdef int fd = self.descriptor(sock)
-        if self.t.kernel_ns and fd >= 0:
-            tcp_restore(&self.t, fd, timeout_of(sock) is None)
-        return 0
 
     cdef int begin_io(self, int fd, bint direct, int64_t send_ns, int64_t read_ns) except -1:
         cdef Exchange *x = &self.x
@@ -324,10 +291,33 @@ cdef class Wire(HeadWriter):
     cdef int serve(self, object sock, int want) except -1:
         """Do for an object transport what the core wants, and wait for it."""
         cdef int64_t ns = self.t.send_ns if want == ST_WANT_WRITE else self.t.read_ns
+        if self.t.kernel_ns:
+            # Somebody may have set another timeout, which ssl would keep.
+            if is_zero(timeout_of(sock)) and (want == ST_WANT_WRITE or ns == self.t.kernel_ns):
+                ns = self.serve_waiting(sock, want, ns)
+                if self.t.answered:
+                    return 0
+            self.restore_mode(sock)
         timeout = None if ns < 0 else ns / 1e9
         if timeout_of(sock) != timeout:
             sock.settimeout(timeout)
         return self.transfer(sock, want)
+
+    cdef int64_t serve_waiting(self, object sock, int want, int64_t ns) except? -2:
+        """serve() with the wait in the kernel; if it did not end, what is left of `ns`."""
+        cdef int64_t until = 0
+        if want == ST_WANT_READ and ns > 0:
+            until = fp_now_ns() + ns
+        try:
+            self.transfer(sock, want)
+        except py_would_block():
+            # The limit has passed, a signal came, or somebody has set another timeout.
+            if until:
+                ns = until - fp_now_ns()
+                if ns <= 0 and tcp_waits(self.fd):
+                    raise TimeoutError("The read operation timed out") from None
+                ns = max(ns, 1)
+        return ns
 
     cdef int transfer(self, object sock, int want) except -1:
         """Move the bytes that the core wants with the Python socket's methods."""

@@ -1,8 +1,8 @@
 """Receives that wait in the kernel: a mode of the socket that nobody notices.
 
 From the second response on a connection, a blocking receive with a limit of the kernel's takes the
-place of poll() and recv().  The limits hold, signals come through, and who is given the socket
-has it as Python left it.
+place of poll() and recv(), over TLS of four calls.  The limits hold, signals come through, and who
+is given the socket has it as Python left it.
 """
 
 from __future__ import annotations
@@ -34,9 +34,14 @@ class Client:
     """One connection of a pool, after as many requests as the mode takes to begin."""
 
     def __init__(self, server: Any, timeout: Any = LONG, answers: int = 2) -> None:
-        self.pool = pool.HTTPConnectionPool(
-            server.host, server.port, maxsize=1, timeout=timeout, retries=False
-        )
+        options = {"maxsize": 1, "timeout": timeout, "retries": False}
+        self.pool: Any
+        if server.ca_file:
+            self.pool = pool.HTTPSConnectionPool(
+                server.host, server.port, ca_certs=server.ca_file, **options
+            )
+        else:
+            self.pool = pool.HTTPConnectionPool(server.host, server.port, **options)
         for _ in range(answers):
             assert self.get().status == 200
 
@@ -61,6 +66,19 @@ class Client:
         return float(seconds + micros / 1e6)
 
 
+@pytest.fixture(params=["plain", "tls"])
+def serve(request: Any, scripted: Any, certificates: Any) -> Any:
+    """`serve(script, script, ...)` starts a scripted server, without and with TLS."""
+
+    def start(*scripts: Any) -> Any:
+        context = certificates.server.server_context() if request.param == "tls" else None
+        server = scripted(*scripts, context=context)
+        server.ca_file = str(certificates.ca) if context else None
+        return server
+
+    return start
+
+
 @contextmanager
 def taking(least: float, most: float) -> Iterator[None]:
     start = time.monotonic()
@@ -69,19 +87,20 @@ def taking(least: float, most: float) -> Iterator[None]:
 
 
 @linux_only
-def test_begins_with_the_second_response_and_python_does_not_notice(scripted: Any) -> None:
-    client = Client(scripted([Serve()]), answers=1)
+def test_begins_with_the_second_response_and_python_does_not_notice(serve: Any) -> None:
+    server = serve([Serve()])
+    client = Client(server, answers=1)
     assert client.kernel_seconds is None
     client.get()
     assert client.kernel_seconds == LONG
-    assert client.sock.gettimeout() == LONG
+    assert client.sock.gettimeout() == (0 if server.ca_file else LONG)
     client.sock.settimeout(0.05)
     with taking(0.04, 5), pytest.raises(TimeoutError):
         client.sock.recv(1)
 
 
-def test_limit_holds(scripted: Any) -> None:
-    client = Client(scripted([*ANSWERED, Expect(), Stall()]), timeout=1.2)
+def test_limit_holds(serve: Any) -> None:
+    client = Client(serve([*ANSWERED, Expect(), Stall()]), timeout=1.2)
     with taking(1.19, 2.3), pytest.raises(ReadTimeoutError) as caught:  # once, and not twice
         client.get()
     assert str(caught.value).endswith("Read timed out. (read timeout=1.2)")
@@ -89,9 +108,9 @@ def test_limit_holds(scripted: Any) -> None:
 
 
 @linux_only
-def test_limit_of_each_request(scripted: Any) -> None:
+def test_limit_of_each_request(serve: Any) -> None:
     slow = [Expect(), Pause(0.4), Send(reply(b"slow"))]
-    client = Client(scripted([*ANSWERED, *slow, *slow, *slow, Expect(), Stall()]), timeout=0.3)
+    client = Client(serve([*ANSWERED, *slow, *slow, *slow, Expect(), Stall()]), timeout=0.3)
     assert client.get(timeout=LONG).data == b"slow"
     assert client.kernel_seconds == LONG
     assert client.get(timeout=None).data == b"slow"
@@ -103,8 +122,8 @@ def test_limit_of_each_request(scripted: Any) -> None:
 
 
 @pytest.mark.parametrize("timeout", [1e-9, 2e-7, 0.0009])
-def test_limit_too_short_for_the_kernel(scripted: Any, timeout: float) -> None:
-    client = Client(scripted([*ANSWERED, Expect(), Stall()]))
+def test_limit_too_short_for_the_kernel(serve: Any, timeout: float) -> None:
+    client = Client(serve([*ANSWERED, Expect(), Stall()]))
     with taking(0, 5), pytest.raises(ReadTimeoutError):
         client.get(timeout=timeout)
 
@@ -112,15 +131,18 @@ def test_limit_too_short_for_the_kernel(scripted: Any, timeout: float) -> None:
 @pytest.mark.parametrize(
     ("end", "error"), [(Close(), "RemoteDisconnected"), (Reset(), "ConnectionResetError")]
 )
-def test_connection_ends_during_the_wait(scripted: Any, end: Any, error: str) -> None:
-    client = Client(scripted([*ANSWERED, Expect(), Pause(0.1), end]))
+def test_connection_ends_during_the_wait(serve: Any, end: Any, error: str) -> None:
+    server = serve([*ANSWERED, Expect(), Pause(0.1), end])
+    client = Client(server)
+    if server.ca_file:
+        error = "RemoteDisconnected"  # an end without close_notify is all that ssl tells
     with pytest.raises(ProtocolError, match=error):
         client.get()
 
 
-def test_response_in_pieces(scripted: Any) -> None:
+def test_response_in_pieces(serve: Any) -> None:
     pieces = Send(reply(b"0123456789"), piece=7, pause=0.01)
-    client = Client(scripted([*ANSWERED, Expect(), pieces, Expect(), pieces, Serve()]))
+    client = Client(serve([*ANSWERED, Expect(), pieces, Expect(), pieces, Serve()]))
     assert [client.get().data for _ in range(3)] == [b"0123456789"] * 2 + [b"t"]
 
 
@@ -135,8 +157,8 @@ def signals(every: float, handler: Callable[..., Any]) -> Iterator[None]:
         signal.signal(signal.SIGALRM, usual)
 
 
-def test_signals_come_through_and_the_limit_holds(scripted: Any) -> None:
-    client = Client(scripted([*ANSWERED, Expect(), Stall()]), timeout=0.5)
+def test_signals_come_through_and_the_limit_holds(serve: Any) -> None:
+    client = Client(serve([*ANSWERED, Expect(), Stall()]), timeout=0.5)
     seen: list[int] = []
     with signals(0.02, lambda number, frame: seen.append(number)):
         with taking(0.49, 5), pytest.raises(ReadTimeoutError):
@@ -144,8 +166,8 @@ def test_signals_come_through_and_the_limit_holds(scripted: Any) -> None:
     assert len(seen) > 5
 
 
-def test_handler_that_raises_ends_the_wait(scripted: Any) -> None:
-    client = Client(scripted([*ANSWERED, Expect(), Stall()]))
+def test_handler_that_raises_ends_the_wait(serve: Any) -> None:
+    client = Client(serve([*ANSWERED, Expect(), Stall()]))
 
     def stop(number: int, frame: Any) -> None:
         raise KeyboardInterrupt
@@ -156,8 +178,8 @@ def test_handler_that_raises_ends_the_wait(scripted: Any) -> None:
 
 @linux_only
 @pytest.mark.parametrize("timeout", [LONG, None])
-def test_socket_goes_with_a_body_as_python_left_it(scripted: Any, timeout: Any) -> None:
-    client = Client(scripted([Serve()]), timeout=timeout)
+def test_socket_goes_with_a_body_as_python_left_it(serve: Any, timeout: Any) -> None:
+    client = Client(serve([Serve()]), timeout=timeout)
     sock = client.sock
     response = client.get(preload_content=False)
     assert os.get_blocking(sock.fileno()) is (timeout is None)
@@ -169,8 +191,8 @@ def test_socket_goes_with_a_body_as_python_left_it(scripted: Any, timeout: Any) 
 
 
 @linux_only
-def test_socket_goes_with_a_connection_as_python_left_it(scripted: Any) -> None:
-    client = Client(scripted([Serve()]))
+def test_socket_goes_with_a_connection_as_python_left_it(serve: Any) -> None:
+    client = Client(serve([Serve()]))
     assert client.kernel_seconds == LONG
     conn = client.pool._get_conn()
     assert not os.get_blocking(conn.sock.fileno())
@@ -182,8 +204,8 @@ def test_socket_goes_with_a_connection_as_python_left_it(scripted: Any) -> None:
 
 
 @linux_only
-def test_hook_that_comes_later_has_the_socket_as_python_left_it(scripted: Any) -> None:
-    client = Client(scripted([Serve()]))
+def test_hook_that_comes_later_has_the_socket_as_python_left_it(serve: Any) -> None:
+    client = Client(serve([Serve()]))
     blocking: list[bool] = []
     usual = pool.connection.HTTPConnection.putrequest
 
@@ -199,9 +221,9 @@ def test_hook_that_comes_later_has_the_socket_as_python_left_it(scripted: Any) -
 
 
 @pytest.mark.parametrize("timeout", [0, 0.05, 5, None])
-def test_somebody_sets_a_timeout_meanwhile(scripted: Any, timeout: Any) -> None:
+def test_somebody_sets_a_timeout_meanwhile(serve: Any, timeout: Any) -> None:
     slow = [Expect(), Pause(0.2), Send(reply(b"slow"))]
-    client = Client(scripted([*ANSWERED, *slow, *slow, Expect(), Stall()]), timeout=0.6)
+    client = Client(serve([*ANSWERED, *slow, *slow, Expect(), Stall()]), timeout=0.6)
     for _ in range(2):
         client.sock.settimeout(timeout)
         assert client.get().data == b"slow"
@@ -212,6 +234,7 @@ def test_somebody_sets_a_timeout_meanwhile(scripted: Any, timeout: Any) -> None:
 
 def test_another_socket_in_the_place_of_the_one_that_waits(scripted: Any) -> None:
     server = scripted([Serve()], [Expect(), Stall()])
+    server.ca_file = None
     client = Client(server, timeout=0.3)
     conn = client.pool.pool.get()
     number = conn.sock.fileno()
@@ -225,8 +248,8 @@ def test_another_socket_in_the_place_of_the_one_that_waits(scripted: Any) -> Non
 
 
 @pytest.mark.parametrize("end", ["close", "detach"])
-def test_descriptor_that_is_somebody_elses_by_now_is_not_used(scripted: Any, end: str) -> None:
-    server = scripted([Serve()], [Expect(), Stall()], [Serve()])
+def test_descriptor_that_is_somebody_elses_by_now_is_not_used(serve: Any, end: str) -> None:
+    server = serve([Serve()], [Expect(), Stall()], [Serve()])
     client = Client(server)
     number = client.sock.fileno()
     getattr(client.sock, end)()
@@ -244,8 +267,8 @@ def test_descriptor_that_is_somebody_elses_by_now_is_not_used(scripted: Any, end
             os.close(copy)
 
 
-def test_closed_by_another_thread_during_the_wait(scripted: Any) -> None:
-    client = Client(scripted([*ANSWERED, Expect(), Stall()], [Serve()]), timeout=1.0)
+def test_closed_by_another_thread_during_the_wait(serve: Any) -> None:
+    client = Client(serve([*ANSWERED, Expect(), Stall()], [Serve()]), timeout=1.0)
     sock = client.sock
     timer = threading.Timer(0.1, sock.close)
     timer.start()
@@ -256,9 +279,9 @@ def test_closed_by_another_thread_during_the_wait(scripted: Any) -> None:
     assert client.get().data == b"t"
 
 
-def test_bulk_run_over_a_connection_that_waited(scripted: Any) -> None:
-    server = scripted([Serve()])
-    with pool.PoolManager(maxsize=1, timeout=LONG) as manager:
+def test_bulk_run_over_a_connection_that_waited(serve: Any) -> None:
+    server = serve([Serve()])
+    with pool.PoolManager(maxsize=1, timeout=LONG, ca_certs=server.ca_file) as manager:
         for _ in range(3):
             assert manager.request("GET", server.url("/?token=one")).data == b"one"
         urls = [server.url(f"/?token={number}") for number in range(50)]

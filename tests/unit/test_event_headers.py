@@ -33,7 +33,8 @@ int main(void) {
     fp_poll_arm(table, 0, 1, FP_READ, &err), fp_poll_want(table, 0, 1, FP_WRITE);
     fp_poll_wait(table, out, 4, 0, &err), fp_poll_drop(table, 1), fp_poll_close(table);
     return fp_send2(0, "", 0, "", 0, &err) + fp_recv(0, 0, 0, &err) + fp_poll(0, 1, 0, &err)
-           + (int)fp_now_ns();
+           + fp_recv_waiting(0, 0, 0, &err) + fp_is_quiet(0) + fp_set_blocking(0, fp_blocks(0))
+           + fp_set_limits(0, 0) + (int)fp_now_ns();
 }
 """
 TARGETS = {

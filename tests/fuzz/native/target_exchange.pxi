@@ -1,8 +1,8 @@
 # Target `exchange`: any bytes as the responses to one to three requests on one connection.
 #
 # The blocking exchange and all ways to read a body, as layer 5 drives them, over a descriptor,
-# over an object, and over a descriptor that suspends instead of waiting; whole, byte by byte and
-# in pieces.  All of them see the same; nothing is reused
+# over an object, and over a descriptor that suspends instead of waiting, or waits in the kernel;
+# whole, byte by byte and in pieces.  All of them see the same; nothing is reused
 # after a fault or with bytes left over; a reused connection is like a new one.
 
 cdef enum Reading:
@@ -203,6 +203,8 @@ cdef void fz_begin(Exchange *x, Transport *t, const Plan *plan) noexcept nogil:
     t.suspends = plan.over == OVER_SUSPENDING
     t.send_ns = 1000000000
     t.read_ns = 1000000000
+    if plan.over == OVER_DESCRIPTOR and plan.seed & 2:      # never the plain way, whose seed is 1
+        t.kernel_ns = t.read_ns
     if plan.over == OVER_OBJECT:
         buf_put(&x.out, x.body_out.data, x.body_out.size)
         x.body_out.size = 0
