@@ -15,15 +15,22 @@ cdef class Waiter(HeadWriter):
 
     @cython.final
     cdef int descriptor(self, object sock) except? -2:
-        """`sock.fileno()`, remembered for the socket used last."""
+        """`sock.fileno()`, without a call for the socket used last.  Changes nothing: not only
+        the owner asks whether a connection is idle."""
         if sock is not self.sock:
-            if not is_plain_socket(sock):
-                return descriptor_of(sock)
-            self.fd = descriptor_of(sock)
-            self.sock = sock
-            self.t.kernel_ns = 0
+            return descriptor_of(sock)
         # close() and detach() note that they were called before they do anything.
         return -1 if fp_true(fp_read(sock, True, &of_socket.closed)) else self.fd
+
+    @cython.final
+    cdef int use_socket(self, object sock) except? -2:
+        """descriptor(), of the socket that is used from now on."""
+        if sock is self.sock:
+            return self.descriptor(sock)
+        self.sock = sock if is_plain_socket(sock) else None
+        self.fd = descriptor_of(sock)
+        self.t.kernel_ns = 0
+        return self.fd
 
     @cython.final
     cdef int choose_wait(self, object sock, bint direct, bint preload) except -1:
@@ -43,9 +50,10 @@ cdef class Waiter(HeadWriter):
     @cython.final
     cdef int let_wait(self, object sock, bint direct) except -1:
         cdef int fd
-        if not direct and tls_of(sock) is None:
+        if not is_plain_socket(sock) or not direct and tls_of(sock) is None:
+            self.t.kernel_ns = 0
             return 0
-        fd = self.descriptor(sock)
+        fd = self.use_socket(sock)
         if not direct and self.t.kernel_ns == 0:
             # ssl then neither polls before it writes nor after it has found nothing.
             self.tls_timeout = timeout_of(sock)

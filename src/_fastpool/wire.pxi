@@ -193,7 +193,7 @@ cdef class Wire(Waiter):
             xchg_check_length(&self.x)
             send_ns = nanoseconds(send_timeout)
             self.begin_io(
-                self.descriptor(sock) if direct else -1, direct, send_ns,
+                self.use_socket(sock) if direct else -1, direct, send_ns,
                 send_ns if read_timeout is send_timeout else nanoseconds(read_timeout),
             )
             self.choose_wait(sock, direct, preload)
@@ -263,6 +263,8 @@ cdef class Wire(Waiter):
         cdef int status
         pin(sock)
         try:
+            if self.t.kernel_ns and not direct:
+                self.restore_mode(sock)     # ssl has the limit of a send that may last
             self.begin_io(sock.fileno() if direct else -1, direct, send_ns, -1)
             while True:
                 with nogil:

@@ -267,6 +267,29 @@ def test_descriptor_that_is_somebody_elses_by_now_is_not_used(serve: Any, end: s
             os.close(copy)
 
 
+def test_upload_that_is_answered_early_or_not_taken(serve: Any) -> None:
+    early = [Expect(with_body=False), Send(reply(b"no", status="413 Too Large")), Stall()]
+    body = b"x" * 50_000_000
+    for data in (body, iter([body])):
+        client = Client(serve([*ANSWERED, *early]), timeout=1.2)
+        with taking(0, 9):
+            try:
+                assert client.pool.request("POST", "/", body=data).status == 413
+            except (ReadTimeoutError, ProtocolError) as error:  # TLS: as without the mode
+                assert client.pool.scheme == "https", error
+
+
+@linux_only
+def test_upload_and_small_requests_in_turn(serve: Any) -> None:
+    client = Client(serve([Serve()]))
+    for number in range(3):
+        body = b"x" * 1_000_000
+        data = body if number % 2 else iter([body[:500_000], body[500_000:]])
+        assert client.pool.request("POST", f"/?token={number}", body=data).data == b"%d" % number
+        assert client.get().data == b"t"
+        assert client.kernel_seconds == LONG
+
+
 def test_closed_by_another_thread_during_the_wait(serve: Any) -> None:
     client = Client(serve([*ANSWERED, Expect(), Stall()], [Serve()]), timeout=1.0)
     sock = client.sock
