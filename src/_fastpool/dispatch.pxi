@@ -4,7 +4,7 @@
 
 
 cdef object NOT_GIVEN = object()
-not_given = NOT_GIVEN                   # what request() has for a timeout that it was not given
+not_given = NOT_GIVEN                   # what request() has for what it was not given
 cdef object with_json = None            # of pool._request_methods, as is
 cdef object with_fields = None
 
@@ -17,7 +17,7 @@ def bind_request(json, fields):
 
 
 def request(
-    self, method, url, body=None, fields=None, headers=None, json=None, *,
+    self, method, url, body=NOT_GIVEN, fields=NOT_GIVEN, headers=NOT_GIVEN, json=NOT_GIVEN, *,
     timeout=NOT_GIVEN, **urlopen_kw
 ):
     """Send a request with one of ``body``, ``fields`` or ``json``.
@@ -30,18 +30,24 @@ def request(
     cdef int bits = ours_of_manager(self)
     cdef Call call
     if not bits & OUR_REQUEST:
-        if timeout is not NOT_GIVEN:
-            urlopen_kw["timeout"] = timeout
-        return self._request_by_method(method, url, body, fields, headers, json, **urlopen_kw)
-    call = call_new(method, url, headers, urlopen_kw)
+        given = {
+            "body": body, "fields": fields, "headers": headers, "json": json, "timeout": timeout
+        }
+        urlopen_kw.update([pair for pair in given.items() if pair[1] is not NOT_GIVEN])
+        return self._request_by_method(method, url, **urlopen_kw)
+    call = call_new(method, url, or_none(headers), urlopen_kw)
     if timeout is not NOT_GIVEN:
         call.timeout = timeout
     content = None
-    if body is not None or fields is not None or json is not None:
-        content = (body, fields, json)
+    if body is not NOT_GIVEN or fields is not NOT_GIVEN or json is not NOT_GIVEN:
+        content = (or_none(body), or_none(fields), or_none(json))
     response = send_call(self, bits, call, content, urlopen_kw)
     call_over(call)
     return response
+
+
+cdef inline object or_none(object value):
+    return None if value is NOT_GIVEN else value
 
 
 def send(owner, method, url, body, fields, headers, json, timeout, dict keywords not None, /):
