@@ -62,7 +62,7 @@ cdef class Wire(Waiter):
     cpdef is_idle(self, sock):
         """True when reusable, and the peer has neither sent anything nor closed.
 
-        One poll() that does not wait: shorter than giving up the GIL for it."""
+        One receive that takes nothing and does not wait: shorter than giving up the GIL for it."""
         cdef int fd
         if not xchg_is_reusable(&self.x) or fp_load_u32(&self.busy):
             return False
