@@ -195,6 +195,18 @@ static inline int fp_is_visible(const char *p, size_t size) {
     return 1;
 }
 
+/* Whether no byte is above 0x7f. */
+static inline int fp_is_ascii(const char *p, size_t size) {
+    uint64_t bits = 0;
+    for (; size >= 8; p += 8, size -= 8) {
+        uint64_t w;
+        memcpy(&w, p, 8);
+        bits |= w;
+    }
+    for (; size; p++, size--) bits |= (unsigned char)*p;
+    return !(bits & 0x8080808080808080ULL);
+}
+
 /* Where two words differ in more than the case of a letter.  `lower` consists of lower-case
  * letters and of bytes below 0x40, so its bit 0x40 says which bytes are letters. */
 #define FP_DIFFERENCE(type) \

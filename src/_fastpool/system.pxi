@@ -12,6 +12,7 @@ cdef extern from "scan.h" nogil:
     bint fp_is_target(unsigned char c)
     const char *fp_scan_target(const char *p, const char *end)
     bint fp_is_visible(const char *p, size_t size)
+    bint fp_is_ascii(const char *p, size_t size)
     bint fp_equals_lower(const char *p, const char *lower, size_t size)
     bint fp_equals_folded(const char *p, const char *q, size_t size)
     bint fp_is_upper_hex(unsigned char c)
@@ -40,6 +41,7 @@ cdef extern from "Python.h":
     int PyBUF_SIMPLE
     int PyBUF_WRITABLE
     object PyUnicode_DecodeLatin1(const char *s, Py_ssize_t size, const char *errors)
+    object PyUnicode_New(Py_ssize_t size, Py_UCS4 maxchar)
     object PyBytes_FromStringAndSize(const char *v, Py_ssize_t len)
     char *PyBytes_AS_STRING(object o)
     Py_ssize_t PyBytes_GET_SIZE(object o)

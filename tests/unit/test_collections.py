@@ -162,6 +162,24 @@ def test_headers_of_a_head_are_what_the_constructor_makes_of_its_fields(
     assert head.headers() == cls(pairs)
 
 
+@pytest.mark.parametrize("place", ["first", "last"])
+def test_one_letter_beyond_ascii_anywhere_in_a_head_is_read_as_latin1(place: str) -> None:
+    """A head is looked at eight bytes a step, and its rest byte by byte."""
+    for size in range(40):
+        for at in range(size + 1):
+            value = "b" * at + "\xff" + "b" * (size - at)
+            other = ("C", "d" * (size % 9))
+            pairs = [("A", value), other] if place == "first" else [other, ("A", value)]
+            found = received(pairs).headers()._container
+            assert found == {"a": ["A", value], "c": ["C", other[1]]}
+            assert found["a"][1].encode() == value.encode()  # a wrong kind of str is still equal
+
+
+def test_many_fields_find_room_in_a_dict() -> None:
+    pairs = [(f"X-{n}", str(n)) for n in range(90)]
+    assert received(pairs).headers()._container == own_class()(pairs)._container
+
+
 ASKED = st.one_of(
     SENT_NAMES,
     st.sampled_from(["", "x-\xe9", "x-oWn", "\u212a", b"Etag", b"x-\xe9", 3, None, 1.5]),
