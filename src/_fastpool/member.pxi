@@ -1,7 +1,7 @@
 # Layer 5: attributes that are fields of C, read without a call.  Owns their descriptors, those of
 # CPython's own `__slots__`: its interpreter reads them in place, in a tenth of the time that a
 # property takes.  One that can be written can be deleted, too, which leaves NULL in the field:
-# the core reads such a field by fp_field().  Calls nothing.
+# the core reads such a field as a pointer, without counting a reference.  Calls nothing.
 
 cdef extern from *:
     """
@@ -13,13 +13,6 @@ cdef extern from *:
 
     #define FP_WRITABLE 0
     #define FP_READONLY READONLY
-
-    /* A field that may be NULL, a new reference to it; AttributeError then. */
-    static inline PyObject *fp_field(PyObject *value) {
-        if (value == NULL) PyErr_SetString(PyExc_AttributeError, "deleted");
-        Py_XINCREF(value);
-        return value;
-    }
 
     static inline int fp_add_member(PyObject *type, const char *name, Py_ssize_t offset,
                                     int flags) {
@@ -46,7 +39,6 @@ cdef extern from *:
     """
     int FP_WRITABLE
     int FP_READONLY
-    object fp_field(void *value)
     int fp_add_member(object type, const char *name, Py_ssize_t offset, int flags) except -1
 
 
