@@ -20,7 +20,7 @@ from benchmarks.contenders import CONTENDERS
 from benchmarks.measure import Pace, run_row
 from benchmarks.rows import ROWS
 
-FULL = Pace(rounds=7, seconds=0.4)
+FULL = Pace(rounds=7, seconds=0.4, processes=3)
 QUICK = Pace(rounds=3, seconds=0.12)
 
 
@@ -36,6 +36,8 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     add("--rounds", type=int, help=f"rounds per row (default: {FULL.rounds})")
     add("--seconds", type=float,
         help=f"of each contender in each round (default: {FULL.seconds})")  # fmt: skip
+    add("--processes", type=int,
+        help=f"of each contender, one after the other (default: {FULL.processes})")  # fmt: skip
     add("--server", choices=server.KINDS, default="nginx")
     add("--cpu", type=int, help="processor to pin to (default: the last one)")
     add("--no-pin", action="store_true", help="leave placement to the system")
@@ -49,7 +51,12 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 def pace_of(args: argparse.Namespace) -> Pace:
     standard = QUICK if args.quick else FULL
     cpu = None if args.no_pin else processor(args.cpu)
-    return Pace(args.rounds or standard.rounds, args.seconds or standard.seconds, cpu)
+    return Pace(
+        args.rounds or standard.rounds,
+        args.seconds or standard.seconds,
+        cpu,
+        args.processes or standard.processes,
+    )
 
 
 def processor(chosen: int | None) -> int | None:
@@ -78,6 +85,7 @@ def measure(rows: list[str], kind: str, pace: Pace) -> dict[str, Any]:
         "server": kind,
         "rounds": pace.rounds,
         "seconds_per_round": pace.seconds,
+        "processes": pace.processes,
         "seconds": round(time.monotonic() - start),
         "rows": results,
     }

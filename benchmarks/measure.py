@@ -2,7 +2,8 @@
 
 In each round every contender works for the same time, forwards in even rounds and backwards in
 odd ones, so that a disturbance of the machine hits all alike.  A ratio is the median of the
-ratios of the rounds.
+ratios of the rounds.  A contender has several processes, one after the other: where the memory
+of a process comes to lie decides some per cent for as long as it lives.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ class Pace:
     rounds: int = 7
     seconds: float = 0.4  # of one contender in one round
     cpu: int | None = None
+    processes: int = 1  # of each contender, one after the other
 
 
 class Absent(Exception):
@@ -208,14 +210,16 @@ def run_row(
     result: dict[str, Any] = {"key": row.key, "title": row.title, "unit": row.unit}
     if isinstance(told, str):
         return {**result, "skipped": told, "contenders": [], "absent": [], "requirements": []}
+    rounds = min(row.rounds or pace.rounds, pace.rounds)
     with ExitStack() as stack:
-        ring = Ring(row, told, pace, stack)
-        ring.warm_up()
-        rounds = min(row.rounds or pace.rounds, pace.rounds)
+        ring = Ring(row, told, pace)
+        stack.callback(ring.close)
         for number in range(rounds):
             say(f"{row.title}: round {number + 1} of {rounds}")
+            if begins_part(number, rounds, pace.processes):
+                ring.start()
             ring.round(backwards=number % 2 == 1)
-    entries = [entry for _, entry in ring.pairs]
+    entries = ring.entries
     return {
         **result,
         "contenders": [entry.summary() for entry in entries],
@@ -224,51 +228,59 @@ def run_row(
     }
 
 
+def begins_part(number: int, rounds: int, parts: int) -> bool:
+    """Whether a round is the first of one of that many parts, as equal as can be."""
+    return number == 0 or number * parts // rounds != (number - 1) * parts // rounds
+
+
 class Ring:
     """The contenders of one row.  One that fails leaves, with the reason in `absent`."""
 
-    def __init__(self, row: Row, settings: Settings, pace: Pace, stack: ExitStack) -> None:
+    def __init__(self, row: Row, settings: Settings, pace: Pace) -> None:
         self.row = row
+        self.settings = settings
         self.pace = pace
-        self.pairs: list[tuple[Worker, Entry]] = []
+        self.entries = [Entry(name, CONTENDERS[name].kind) for name in row.contenders]
+        self.workers: dict[str, Worker] = {}
         self.absent: list[dict[str, str]] = []
-        for name in row.contenders:
-            contender = CONTENDERS[name]
-            entry = Entry(name, contender.kind)
-            try:
-                worker = Worker(contender, row, settings, pace.cpu)
-            except Absent as error:
-                self.absent.append({"name": name, "reason": str(error)})
-            else:
-                stack.callback(worker.close)
-                self.pairs.append((worker, entry))
 
-    def warm_up(self) -> None:
-        """Wait until all are ready, then find out how much each does in a round."""
+    def start(self) -> None:
+        """New processes; wait until all are ready, then find out how much each does in a round."""
 
-        def ready(worker: Worker, entry: Entry) -> None:
-            entry.label = worker.start()
+        def begin(entry: Entry) -> None:
+            contender = CONTENDERS[entry.name]
+            worker = Worker(contender, self.row, self.settings, self.pace.cpu)
+            self.workers[entry.name] = worker
 
-        def warm(worker: Worker, entry: Entry) -> None:
-            entry.count = count_for(self.row, worker, self.pace.seconds)
+        def ready(entry: Entry) -> None:
+            entry.label = self.workers[entry.name].start()
 
+        def warm(entry: Entry) -> None:
+            entry.count = count_for(self.row, self.workers[entry.name], self.pace.seconds)
+
+        self.close()
+        self._each(begin)
         self._each(ready)
         self._each(warm)
 
     def round(self, backwards: bool) -> None:
-        def once(worker: Worker, entry: Entry) -> None:
-            figures = worker.run(entry.count)
+        def once(entry: Entry) -> None:
+            figures = self.workers[entry.name].run(entry.count)
             entry.values.append(value_of(self.row, figures))
             entry.cpu_us.append(figures["cpu_seconds"] / figures["count"] * 1e6)
 
         self._each(once, backwards)
 
-    def _each(self, do: Callable[[Worker, Entry], None], backwards: bool = False) -> None:
-        for worker, entry in self.pairs[::-1] if backwards else list(self.pairs):
+    def close(self) -> None:
+        while self.workers:
+            self.workers.popitem()[1].close()
+
+    def _each(self, do: Callable[[Entry], None], backwards: bool = False) -> None:
+        for entry in self.entries[::-1] if backwards else list(self.entries):
             try:
-                do(worker, entry)
+                do(entry)
             except Absent as error:
-                self.pairs.remove((worker, entry))
+                self.entries.remove(entry)
                 self.absent.append({"name": entry.name, "reason": str(error)})
 
 

@@ -109,10 +109,11 @@ def conditions(report: dict[str, Any]) -> str:
     pinned = "" if about["pinned_to"] is None else ", client and server on one processor"
     return (
         f"Keep-alive to one nginx {about['nginx']} worker on loopback{pinned}; medians of "
-        f"{report['rounds']} rounds in which all take turns, ratios the medians of the rounds' "
-        "ratios; 1,000 URLs in rotation, three request headers, `timeout=5`, `maxsize` the number "
-        "of threads, every answer checked. Bold is the best of its row; the floor is a bare Python "
-        "socket loop, in flight it is wrk, the load generator in C. "
+        f"{report['rounds']} rounds in which all take turns, with {report['processes']} processes "
+        "of each one after the other, ratios the medians of the rounds' ratios; 1,000 URLs in "
+        "rotation, three request headers, `timeout=5`, `maxsize` the number of threads, every "
+        "answer checked. Bold is the best of its row; the floor is a bare Python socket loop, in "
+        "flight it is wrk, the load generator in C. "
         f"{about['processor']}, {about['system']}, {about['python']}, {about['openssl']}, "
         f"{about['date'][:10]}; {', '.join(sorted(versions, key=str.lower))}. "
         "All rows: [docs/performance.md](docs/performance.md)."
@@ -133,7 +134,8 @@ def requirements_table(report: dict[str, Any]) -> str:
 def contenders_table(report: dict[str, Any]) -> str:
     """Every contender of every row."""
     lines = [
-        f"{report['rounds']} rounds of {report['seconds_per_round']:g} s; "
+        f"{report['rounds']} rounds of {report['seconds_per_round']:g} s, {report['processes']} "
+        "processes of each contender one after the other; "
         + ", ".join(f"{key} {value}" for key, value in report["machine"].items())
         + ".",
         "",

@@ -160,6 +160,62 @@ def test_memory_rows_run(running: Running, key: str) -> None:
     assert len(result["contenders"]) == 2, result["absent"]
 
 
+def test_rounds_are_shared_by_processes_one_after_the_other(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began: list[measure.Worker] = []
+    ended: list[int] = []
+
+    class Counted(measure.Worker):
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args)
+            began.append(self)
+
+        def close(self) -> None:
+            super().close()
+            ended.append(self.process.returncode)
+
+    monkeypatch.setattr(measure, "Worker", Counted)
+    row = Row("x", "x", ("pool", "bare_socket"), ())
+    result = run_row(row, running, Pace(rounds=5, seconds=0.01, processes=3), quiet)
+    assert [worker.contender.name for worker in began] == ["pool", "bare_socket"] * 3
+    assert ended == [0] * 6
+    assert all(len(found["rounds"]) == 5 for found in result["contenders"])
+
+
+def test_rounds_are_shared_evenly() -> None:
+    def parts(rounds: int, count: int) -> list[int]:
+        return [n for n in range(rounds) if measure.begins_part(n, rounds, count)]
+
+    assert parts(9, 3) == [0, 3, 6]
+    assert parts(7, 3) == [0, 3, 5]
+    assert parts(2, 3) == [0, 1]
+    assert parts(4, 1) == [0]
+
+
+def test_contender_that_fails_later_is_not_started_again(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Mortal(measure.Worker):
+        def run(self, count: int) -> dict[str, float]:
+            if self.contender.name == "bare_socket" and len(began) > 2:
+                raise measure.Absent("failed: later")
+            return super().run(count)
+
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args)
+            began.append(self)
+
+    began: list[measure.Worker] = []
+    monkeypatch.setattr(measure, "Worker", Mortal)
+    row = Row("x", "x", ("pool", "bare_socket"), (AtLeast(1, "bare_socket"),))
+    result = run_row(row, running, Pace(rounds=3, seconds=0.01, processes=3), quiet)
+    assert [found["name"] for found in result["contenders"]] == ["pool"]
+    assert result["absent"] == [{"name": "bare_socket", "reason": "failed: later"}]
+    assert result["requirements"][0]["met"] is None
+    assert len(began) == 5
+
+
 def test_ratio_is_the_median_of_the_rounds() -> None:
     entries = [entry("pool", OURS, 10, 90, 30), entry("urllib3", CLIENT, 10, 10, 10)]
     row = Row("x", "x", (), ())

@@ -34,7 +34,7 @@ def results() -> dict[str, Any]:
         "date": "2026-01-01", "processor": "P", "pinned_to": 1, "system": "S", "python": "Y",
         "openssl": "O", "nginx": "1",
     }  # fmt: skip
-    return {"machine": machine, "rounds": 1, "seconds_per_round": 1, "rows": [row]}
+    return {"machine": machine, "rounds": 1, "seconds_per_round": 1, "processes": 1, "rows": [row]}
 
 
 @pytest.mark.parametrize("path", report.rendered(), ids=lambda path: path.name)
