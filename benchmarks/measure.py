@@ -14,7 +14,7 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -211,9 +211,7 @@ def run_row(
     if isinstance(told, str):
         return {**result, "skipped": told, "contenders": [], "absent": [], "requirements": []}
     rounds = min(row.rounds or pace.rounds, pace.rounds)
-    with ExitStack() as stack:
-        ring = Ring(row, told, pace)
-        stack.callback(ring.close)
+    with closing(Ring(row, told, pace)) as ring:
         for number in range(rounds):
             say(f"{row.title}: round {number + 1} of {rounds}")
             if begins_part(number, rounds, pace.processes):
